@@ -1,0 +1,97 @@
+//! Structures that a host call reads or writes in the host buffer.
+
+/// One descriptor of a poll.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub struct PollEntry {
+    /// Host descriptor.
+    pub fd: i32,
+    /// POLL* bits wanted.
+    pub events: i16,
+    /// POLL* bits found.
+    pub revents: i16,
+}
+
+/// One event of an epoll wait.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub struct EpollEntry {
+    /// EPOLL* bits.
+    pub events: u32,
+    /// Reserved, 0.
+    pub reserved: u32,
+    /// The value given at registration.
+    pub data: u64,
+}
+
+/// The host's clocks, read together.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub struct HostClock {
+    /// CLOCK_REALTIME in ns.
+    pub realtime_ns: u64,
+    /// CLOCK_MONOTONIC in ns.
+    pub monotonic_ns: u64,
+    /// CLOCK_BOOTTIME in ns.
+    pub boottime_ns: u64,
+}
+
+/// File status from the host.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub struct HostStat {
+    /// Device.
+    pub dev: u64,
+    /// Inode number.
+    pub ino: u64,
+    /// Type and permission bits.
+    pub mode: u32,
+    /// Link count.
+    pub nlink: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Device number of a special file.
+    pub rdev: u64,
+    /// Size in bytes.
+    pub size: u64,
+    /// Blocks of 512 bytes.
+    pub blocks: u64,
+    /// Access time, ns since 1970.
+    pub atime_ns: i64,
+    /// Modification time, ns since 1970.
+    pub mtime_ns: i64,
+    /// Change time, ns since 1970.
+    pub ctime_ns: i64,
+}
+
+/// A message to send or receive: one data range and one address, both in the host buffer.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub struct MessageHeader {
+    /// Address of the data.
+    pub data: u64,
+    /// Length of the data (send) or capacity (receive).
+    pub data_length: u64,
+    /// Address of the socket address.
+    pub name: u64,
+    /// Length (send) or capacity, then length (receive); 0 for none.
+    pub name_length: u64,
+    /// Out (receive): MSG_* flags of the message.
+    pub flags: u64,
+}
+
+/// Head of a directory entry as getdents64(2) writes it; the NUL-ended name follows at offset 19.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C, packed)]
+pub struct DirectoryEntry {
+    /// Inode number.
+    pub ino: u64,
+    /// Where the next entry is found.
+    pub offset: i64,
+    /// Length of this entry.
+    pub record_length: u16,
+    /// DT_* type.
+    pub file_type: u8,
+}
