@@ -1,0 +1,126 @@
+# Casemate's everyday commands. `make install` needs cargo and python3 (>= 3.11); as root (or with sudo)
+# it installs missing Debian packages itself.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := install
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Set once here so that cargo and the copying below agree on the place.
+export CARGO_TARGET_DIR ?= $(CURDIR)/target
+# rustflags from the environment would silently replace the ones that make the two binaries freestanding.
+unexport RUSTFLAGS
+unexport CARGO_ENCODED_RUSTFLAGS
+unexport CARGO_BUILD_RUSTFLAGS
+
+TRIPLE := x86_64-unknown-linux-gnu
+FREESTANDING := --config runtime/freestanding.toml --profile freestanding --target $(TRIPLE)
+FREESTANDING_CRATES := $(foreach crate,enclave host,$(if $(wildcard runtime/$(crate)/Cargo.toml),casemate-$(crate)))
+# Crates without a test harness on the host: the freestanding binaries, and the extension module, which pytest tests.
+HOST_UNTESTED := casemate-enclave casemate-host casemate-python
+RUNTIME := src/casemate/_runtime
+RUST_SOURCES := $(shell find runtime -name '*.rs' -o -name '*.toml' -o -name '*.S' -o -name '*.ld' 2>/dev/null) Cargo.toml Cargo.lock
+
+.PHONY: install demo test test-long bench lint format clean packages runtime wheel
+.PHONY: system-build system-test
+
+install: $(BIN)/.installed runtime
+	@echo "casemate is in $(BIN)/casemate"
+
+# --- Python ----------------------------------------------------------------------------------------
+
+$(BIN)/python: | system-build
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+# The extension module and the package; again only when the Rust sources or the dependencies change.
+$(BIN)/.installed: pyproject.toml $(RUST_SOURCES) | $(BIN)/python
+	$(BIN)/python -m pip install --quiet 'maturin>=1.7,<2'
+	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin develop --release --extras dev --quiet
+	touch $@
+
+wheel: install
+	$(BIN)/maturin build --release --out dist
+
+# --- The runtime: the loader and the enclave image ---------------------------------------------------
+
+# Cargo decides whether there is something to do; a file is replaced only when its bytes changed.
+runtime: | system-build
+ifneq ($(FREESTANDING_CRATES),)
+	cargo build --quiet $(FREESTANDING) $(addprefix -p ,$(FREESTANDING_CRATES))
+	mkdir -p $(RUNTIME)
+	for pair in casemate-host:casemate-host casemate-enclave:enclave; do \
+	  built="$$CARGO_TARGET_DIR/$(TRIPLE)/freestanding/$${pair%%:*}"; to="$(RUNTIME)/$${pair##*:}"; \
+	  [ -e "$$built" ] || continue; \
+	  cmp -s "$$built" "$$to" || { cp "$$built" "$$to.new"; chmod 755 "$$to.new"; mv "$$to.new" "$$to"; }; \
+	done
+else
+	@echo "no freestanding crates yet: nothing to build"
+endif
+
+# --- System packages -----------------------------------------------------------------------------------
+
+# command:package pairs; only what is missing is asked for.
+BUILD_TOOLS := cc:gcc
+TEST_TOOLS := mmdebstrap:mmdebstrap umoci:umoci skopeo:skopeo musl-gcc:musl-tools busybox:busybox-static \
+  fsverity:fsverity podman:podman crun:crun runc:runc dockerd:docker.io setfattr:attr
+
+define need
+	@missing=""; for pair in $(1); do \
+	  PATH="$$PATH:/usr/sbin:/sbin" command -v "$${pair%%:*}" >/dev/null || missing="$$missing $${pair##*:}"; done; \
+	if [ -n "$$missing" ]; then \
+	  as=""; if [ "$$(id -u)" != 0 ]; then as=sudo; command -v sudo >/dev/null || as=false; fi; \
+	  command -v apt-get >/dev/null || as=false; \
+	  if [ "$$as" = false ]; then echo "missing$$missing: install them with your package manager"; exit $(2); fi; \
+	  export DEBIAN_FRONTEND=noninteractive; \
+	  $$as apt-get update -qq && $$as apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+	fi
+endef
+
+system-build:
+	@command -v cargo >/dev/null || { echo "cargo is missing: install Rust 1.85 or newer"; exit 1; }
+	@test -e /usr/include/stdio.h || $(MAKE) --no-print-directory packages PACKAGES=libc6-dev
+	$(call need,$(BUILD_TOOLS),1)
+
+# Tests that lack a tool skip themselves and say so, hence 0.
+system-test:
+	$(call need,$(TEST_TOOLS),0)
+
+packages:
+	$(call need,$(foreach package,$(PACKAGES),no-such-command:$(package)),1)
+
+# --- Checks --------------------------------------------------------------------------------------------
+
+test: install system-test
+	cargo test --quiet --workspace $(addprefix --exclude ,$(HOST_UNTESTED))
+	$(BIN)/python -m pytest -m "not long"
+
+test-long: install system-test
+	cargo test --quiet --release --workspace $(addprefix --exclude ,$(HOST_UNTESTED))
+	$(BIN)/python -m pytest
+
+lint: install
+	$(BIN)/ruff check src tests examples
+	$(BIN)/ruff format --check src tests examples
+	$(BIN)/mypy
+	cargo fmt --all --check
+	cargo clippy --quiet --workspace --all-targets $(addprefix --exclude ,casemate-enclave casemate-host) -- -D warnings
+ifneq ($(FREESTANDING_CRATES),)
+	cargo clippy --quiet $(FREESTANDING) $(addprefix -p ,$(FREESTANDING_CRATES)) -- -D warnings
+endif
+
+format:
+	$(BIN)/ruff check --fix src tests examples
+	$(BIN)/ruff format src tests examples
+	cargo fmt --all
+
+demo: install system-test
+	$(BIN)/python examples/demo.py
+
+bench: install system-test
+	@if [ -d bench ]; then $(BIN)/python -m bench; else echo "no benchmarks yet"; exit 1; fi
+
+clean:
+	rm -rf target dist $(RUNTIME) .cache
