@@ -1,0 +1,192 @@
+"""The Rust core: fs-verity digests, layer tables and the image's file index.
+
+Private to the package; `docs/formats/index.md` describes the index's bytes. Paths, link targets and
+extended attributes are `bytes`, as in the image. Every problem with what an image or a file holds is an
+`IndexFormatError` whose text is one sentence for the user.
+"""
+
+from collections.abc import Buffer, Iterator, Mapping, Sequence
+from typing import Final, Literal, final
+
+BLOCK_SIZE: Final[int]
+"""4096: the block of every Merkle tree here."""
+
+SURVEY_VERSION: Final[int]
+"""Changes whenever a file's system-call sites would be chosen differently; part of a layer table's bytes."""
+
+FileKind = Literal["file", "directory", "symlink", "char", "block", "fifo", "socket"]
+
+class IndexFormatError(ValueError):
+    """A layer entry, layer table or index is not acceptable; the message says which and why."""
+
+def verity_digest(data: Buffer, /) -> bytes:
+    """The 32-byte fs-verity digest (SHA-256, 4 KiB blocks, no salt): what `fsverity digest` prints."""
+
+@final
+class FileSummary:
+    """What the index keeps of one regular file's content. Immutable; may be added under several names."""
+
+    @property
+    def size(self) -> int: ...
+    @property
+    def digest(self) -> bytes:
+        """fs-verity digest, 32 bytes."""
+    @property
+    def site_count(self) -> int:
+        """System-call instructions found (0 unless the file is an x86-64 ELF program or library)."""
+    @property
+    def patchable_site_count(self) -> int:
+        """Those of them that loading rewrites; the others trap."""
+
+@final
+class FileHasher:
+    """Reads one file's content in pieces of any size, in order. Holds no content unless it is an ELF file."""
+
+    def __init__(self, size: int) -> None:
+        """`size`: the file's exact size in bytes."""
+    def update(self, data: Buffer, /) -> None:
+        """Take the next bytes. Raises when they go beyond the size. Releases the GIL."""
+    def finish(self) -> FileSummary:
+        """The summary. Raises when bytes are missing, or when called twice. Releases the GIL."""
+
+@final
+class LayerTable:
+    """The entries of one layer, in the layer's order; also the file format of the layer cache.
+
+    Paths are relative to the root, `./` and trailing `/` are allowed, `b"."` is the root itself.
+    Absolute paths, `..`, NUL bytes and names over 255 bytes raise. `mode` is the permission bits
+    (0o7777), `mtime` in seconds (may be negative), `mtime_ns` its fraction (0 to 999,999,999).
+    A later entry of the same path replaces an earlier one.
+    """
+
+    def __init__(self, label: str = "") -> None:
+        """`label`: what messages call the layer beside its number, for example its digest."""
+    @property
+    def label(self) -> str: ...
+    def __len__(self) -> int: ...
+    def add_directory(
+        self,
+        path: bytes,
+        *,
+        mode: int,
+        uid: int,
+        gid: int,
+        mtime: int,
+        mtime_ns: int = 0,
+        xattrs: Mapping[bytes, bytes] | None = None,
+    ) -> None: ...
+    def add_file(
+        self,
+        path: bytes,
+        summary: FileSummary,
+        *,
+        mode: int,
+        uid: int,
+        gid: int,
+        mtime: int,
+        mtime_ns: int = 0,
+        xattrs: Mapping[bytes, bytes] | None = None,
+    ) -> None: ...
+    def add_symlink(
+        self,
+        path: bytes,
+        target: bytes,
+        *,
+        uid: int,
+        gid: int,
+        mtime: int,
+        mtime_ns: int = 0,
+        xattrs: Mapping[bytes, bytes] | None = None,
+    ) -> None:
+        """The mode of a symbolic link is always 0o777."""
+    def add_device(
+        self,
+        path: bytes,
+        kind: Literal["char", "block", "fifo", "socket"],
+        *,
+        mode: int,
+        uid: int,
+        gid: int,
+        mtime: int,
+        mtime_ns: int = 0,
+        major: int = 0,
+        minor: int = 0,
+        xattrs: Mapping[bytes, bytes] | None = None,
+    ) -> None: ...
+    def add_hardlink(self, path: bytes, target: bytes) -> None:
+        """Another name for `target`, a path as in this layer or a lower one. Owner, mode and times are the target's."""
+    def add_whiteout(self, path: bytes) -> None:
+        """`path` is the name that disappears (without `.wh.`); it need not exist below."""
+    def add_opaque(self, path: bytes) -> None:
+        """Everything that lower layers have inside directory `path` disappears."""
+    def to_bytes(self) -> bytes: ...
+    @staticmethod
+    def from_bytes(data: Buffer, /) -> LayerTable:
+        """Raises for damaged bytes and for tables of another format or survey version (make them again then)."""
+
+@final
+class InodeInfo:
+    """One inode, copied out of the index."""
+
+    @property
+    def inode(self) -> int: ...
+    @property
+    def kind(self) -> FileKind: ...
+    @property
+    def mode(self) -> int:
+        """Permission bits, 0o7777 at most."""
+    @property
+    def uid(self) -> int: ...
+    @property
+    def gid(self) -> int: ...
+    @property
+    def mtime(self) -> int: ...
+    @property
+    def mtime_ns(self) -> int: ...
+    @property
+    def nlink(self) -> int: ...
+    @property
+    def size(self) -> int:
+        """Bytes of a file, length of a symbolic link's target, otherwise 0."""
+    @property
+    def major(self) -> int: ...
+    @property
+    def minor(self) -> int: ...
+    @property
+    def digest(self) -> bytes | None:
+        """fs-verity digest of a regular file."""
+    @property
+    def target(self) -> bytes | None:
+        """Target of a symbolic link."""
+    @property
+    def xattrs(self) -> dict[bytes, bytes]: ...
+    @property
+    def site_count(self) -> int: ...
+
+@final
+class Index:
+    """The file index of an image. Blocks are authenticated when first touched, so any method may raise `IndexFormatError`."""
+
+    @staticmethod
+    def from_bytes(data: Buffer, /, root_digest: bytes) -> Index: ...
+    def to_bytes(self) -> bytes: ...
+    @property
+    def root_digest(self) -> bytes:
+        """32 bytes, for the manifest."""
+    def __len__(self) -> int:
+        """Number of inodes."""
+    def lookup(self, path: bytes, follow: bool = True) -> InodeInfo | None:
+        """The inode at `path` (from the root, with or without a leading slash), or None.
+
+        Symbolic links are resolved inside the root, also absolute ones and `..`; the last component's only with
+        `follow`. None too when a link loops or a component is no directory.
+        """
+    def walk(self) -> Iterator[tuple[bytes, InodeInfo]]:
+        """Every path from `b"/"` on, each directory before what is in it, names in byte order."""
+
+def merge_layers(layers: Sequence[LayerTable], /) -> Index:
+    """Lay the layers over one another, lowest first, by the rules of the OCI image specification. Releases the GIL.
+
+    The same tables give the same bytes. Raises, naming layer and entry, when an entry lies below something that is
+    no directory, or a hard link's target does not exist or is a directory.
+    """
