@@ -5,8 +5,10 @@ extended attributes are `bytes`, as in the image. Every problem with what an ima
 `IndexFormatError` whose text is one sentence for the user.
 """
 
-from collections.abc import Buffer, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, Literal, final
+
+from typing_extensions import Buffer
 
 BLOCK_SIZE: Final[int]
 """4096: the block of every Merkle tree here."""

@@ -45,6 +45,7 @@ LAYER_TYPES = {
 MAX_MANIFEST_BYTES = 4 << 20
 MAX_CONFIG_BYTES = 16 << 20
 
+_REMEDY = "fetch or build the image again"
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
 
 
@@ -77,7 +78,7 @@ class Descriptor:
 
 def parse_digest(text: object, where: str) -> str:
     if not isinstance(text, str) or not _DIGEST.fullmatch(text):
-        raise ImageError(f"{text!r} is not a digest", where=where, remedy="fetch or build the image again")
+        raise ImageError(f"{text!r} is not a digest", where=where, remedy=_REMEDY)
     return text
 
 
@@ -88,19 +89,13 @@ def sha256_digest(data: bytes) -> str:
 def parse_descriptor(value: object, where: str) -> Descriptor:
     """Checks one descriptor of a manifest or index; unknown members are ignored, as the specification asks."""
     if not isinstance(value, dict):
-        raise ImageError(
-            "a descriptor is not an object", where=where, remedy="fetch or build the image again"
-        )
+        raise ImageError("a descriptor is not an object", where=where, remedy=_REMEDY)
     size = value.get("size")
     media_type = value.get("mediaType")
     if not isinstance(media_type, str):
-        raise ImageError(
-            "a descriptor has no media type", where=where, remedy="fetch or build the image again"
-        )
+        raise ImageError("a descriptor has no media type", where=where, remedy=_REMEDY)
     if not isinstance(size, int) or isinstance(size, bool) or size < 0:
-        raise ImageError(
-            f"a descriptor's size is {size!r}", where=where, remedy="fetch or build the image again"
-        )
+        raise ImageError(f"a descriptor's size is {size!r}", where=where, remedy=_REMEDY)
     annotations = value.get("annotations")
     platform = value.get("platform")
     return Descriptor(
@@ -114,20 +109,18 @@ def parse_descriptor(value: object, where: str) -> Descriptor:
 
 def string_map(value: object, where: str) -> dict[str, str]:
     if not isinstance(value, dict) or not all(isinstance(v, str) for v in value.values()):
-        raise ImageError("annotations are not strings", where=where, remedy="fetch or build the image again")
+        raise ImageError("annotations are not strings", where=where, remedy=_REMEDY)
     return cast(dict[str, str], value)
 
 
 def parse_json_object(data: bytes, where: str) -> dict[str, Any]:
-    """Reads a JSON document that must be an object; duplicate members are refused (readers disagree on them)."""
+    """Reads a JSON object; duplicate members are refused, because readers disagree on them."""
     try:
         value = json.loads(data.decode("utf-8"), object_pairs_hook=_no_duplicates)
     except (ValueError, RecursionError) as error:
-        raise ImageError(
-            f"this is not valid JSON ({error})", where=where, remedy="fetch or build the image again"
-        ) from None
+        raise ImageError(f"this is not valid JSON ({error})", where=where, remedy=_REMEDY) from None
     if not isinstance(value, dict):
-        raise ImageError("this is not a JSON object", where=where, remedy="fetch or build the image again")
+        raise ImageError("this is not a JSON object", where=where, remedy=_REMEDY)
     return value
 
 
@@ -156,7 +149,7 @@ class VerifyingReader:
             raise ImageError(
                 f"the blob is larger than the {self._size} bytes its descriptor states",
                 where=self._where,
-                remedy="fetch or build the image again",
+                remedy=_REMEDY,
             )
         if data:
             self._left -= len(data)
@@ -170,7 +163,7 @@ class VerifyingReader:
             raise ImageError(
                 f"the blob is truncated: {self._left} of {self._size} bytes are missing",
                 where=self._where,
-                remedy="fetch or build the image again",
+                remedy=_REMEDY,
             )
         if self._hash.hexdigest() != self._expected:
             raise ImageError(
@@ -190,9 +183,7 @@ class VerifyingReader:
         self._stream.close()
 
 
-def read_small(
-    open_blob: Callable[[Descriptor], ByteStream], descriptor: Descriptor, limit: int, where: str
-) -> bytes:
+def read_small(open_blob: Callable[[Descriptor], ByteStream], descriptor: Descriptor, limit: int, where: str) -> bytes:
     """The whole of a verified blob that must not exceed ``limit`` bytes."""
     if descriptor.size > limit:
         raise ImageError(

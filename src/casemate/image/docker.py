@@ -40,9 +40,7 @@ def _open(reference: Reference, archive: ImageArchive) -> SourceImage:
     item = _choose(reference, _manifest(archive))
     config_name, layer_names = item.get("Config"), item.get("Layers")
     if not isinstance(config_name, str) or not isinstance(layer_names, list):
-        raise ImageError(
-            "manifest.json names no configuration or layers", where=archive.where, remedy=_REMEDY
-        )
+        raise ImageError("manifest.json names no configuration or layers", where=archive.where, remedy=_REMEDY)
     data = archive.read(config_name, MAX_CONFIG_BYTES)
     digest = sha256_digest(data)
     # The name of the configuration is its digest: "<hex>.json", or "blobs/sha256/<hex>" in newer archives.

@@ -24,7 +24,7 @@ _REMEDY = "the layer is corrupt: fetch or build the image again"
 
 
 class Limits:
-    """What an image may unpack to. One object counts over all layers, so that many small bombs are one big one."""
+    """What an image may unpack to, counted over all its layers: many small bombs are one big one."""
 
     def __init__(self, max_bytes: int, max_entries: int) -> None:
         self.max_bytes = max_bytes
@@ -50,7 +50,7 @@ class Limits:
 
 
 class PlainLayer:
-    """The plain tar of a layer as a stream: ``read`` raises instead of returning a last, unverified nothing."""
+    """The plain tar of a layer as a stream; its end is reported only when the digests were right."""
 
     def __init__(self, layer: Layer) -> None:
         self._layer = layer
@@ -99,7 +99,7 @@ class PlainLayer:
                 stored.close()
         except OSError as error:
             self._queue.put(describe_os_error(error, "cannot read the layer", self._layer.where))
-        except BaseException as error:  # noqa: BLE001 - handed to the thread that reads
+        except BaseException as error:
             self._queue.put(error)
 
     def _pump(self, stored: VerifyingReader) -> None:
@@ -167,9 +167,7 @@ class _Gzip:
             try:
                 data = self._inflate.decompress(self._input, size)
             except zlib.error as error:
-                raise ImageError(
-                    f"the gzip data is corrupt ({error})", where=self._where, remedy=_REMEDY
-                ) from None
+                raise ImageError(f"the gzip data is corrupt ({error})", where=self._where, remedy=_REMEDY) from None
             self._input = self._inflate.unconsumed_tail
             if data:
                 return data
@@ -210,9 +208,7 @@ class _Zstd:
         try:
             return self._reader.read(size)
         except self._error as error:
-            raise ImageError(
-                f"the zstd data is corrupt ({error})", where=self._where, remedy=_REMEDY
-            ) from None
+            raise ImageError(f"the zstd data is corrupt ({error})", where=self._where, remedy=_REMEDY) from None
 
     def close(self) -> None:
         self._stream.close()

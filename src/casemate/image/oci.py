@@ -136,9 +136,7 @@ def _find_manifest(reference: Reference, index: dict[str, Any], blobs: _Blobs) -
             known = ", ".join(names) if names else "no named images"
             raise ImageError(f"there is no image '{reference.name}'", where=where, remedy=f"it has: {known}")
     elif len(candidates) > 1 and len(names) > 1:
-        raise ImageError(
-            "the layout holds several images", where=where, remedy=f"name one: {', '.join(names)}"
-        )
+        raise ImageError("the layout holds several images", where=where, remedy=f"name one: {', '.join(names)}")
     return _for_this_platform(candidates, where, blobs.open_blob, 0)
 
 
@@ -209,9 +207,7 @@ def _read_image(reference: Reference, descriptor: Descriptor, blobs: _Blobs) -> 
             remedy="this is an artifact, not a container image: name an image",
         )
     config_where = f"config {config_descriptor.digest}"
-    config = parse_config(
-        read_small(blobs.open_blob, config_descriptor, MAX_CONFIG_BYTES, config_where), config_where
-    )
+    config = parse_config(read_small(blobs.open_blob, config_descriptor, MAX_CONFIG_BYTES, config_where), config_where)
     listed = manifest.get("layers")
     if not isinstance(listed, list):
         raise ImageError("the manifest lists no layers", where=where, remedy=_REMEDY)
@@ -226,9 +222,7 @@ def _read_image(reference: Reference, descriptor: Descriptor, blobs: _Blobs) -> 
             where=where,
             remedy=_REMEDY,
         )
-    annotations = parse_descriptor(
-        {**config_descriptor.to_json(), "annotations": manifest.get("annotations")}, where
-    )
+    annotations = parse_descriptor({**config_descriptor.to_json(), "annotations": manifest.get("annotations")}, where)
     return SourceImage(
         reference, descriptor.digest, config, layers, annotations=annotations.annotations, close=blobs.close
     )
@@ -243,15 +237,11 @@ def _layer(number: int, descriptor: Descriptor, diff_id: str, blobs: _Blobs) -> 
         )
     compression, media_type = LAYER_TYPES[descriptor.media_type]
     stored = Descriptor(media_type, descriptor.digest, descriptor.size, descriptor.annotations)
-    return Layer(
-        number, diff_id, compression, stored, lambda: blobs.open_blob(stored), file=blobs.file(stored)
-    )
+    return Layer(number, diff_id, compression, stored, lambda: blobs.open_blob(stored), file=blobs.file(stored))
 
 
 def _missing(digest: str, where: str) -> ImageError:
-    return ImageError(
-        f"the blob {digest} is missing", where=where, remedy="fetch the image again, with all its layers"
-    )
+    return ImageError(f"the blob {digest} is missing", where=where, remedy="fetch the image again, with all its layers")
 
 
 def _not_a_layout(error: OSError, root: Path, name: str) -> CasemateError:

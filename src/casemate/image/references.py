@@ -40,9 +40,7 @@ def parse_reference(text: str, allowed: tuple[str, ...] = SOURCE_TRANSPORTS) -> 
     forms = ", ".join(_FORMS[transport] for transport in allowed)
     transport, colon, rest = text.partition(":")
     if not colon or transport not in _FORMS:
-        raise UsageError(
-            "this is not an image reference", where=repr(text), remedy=f"write it as one of {forms}"
-        )
+        raise UsageError("this is not an image reference", where=repr(text), remedy=f"write it as one of {forms}")
     if transport not in allowed:
         raise UsageError(
             f"the transport '{transport}' cannot be used here", where=repr(text), remedy=f"use one of {forms}"

@@ -130,9 +130,7 @@ class TarReader:
                 return None
             flag = header[156:157]
             if flag == b"x":
-                pax, sparse_00 = self._pax(
-                    self._small(_number(header, 124, 12, self), MAX_PAX_BYTES, "PAX header")
-                )
+                pax, sparse_00 = self._pax(self._small(_number(header, 124, 12, self), MAX_PAX_BYTES, "PAX header"))
             elif flag == b"g":
                 self._small(_number(header, 124, 12, self), MAX_PAX_BYTES, "global PAX header")
                 continue
