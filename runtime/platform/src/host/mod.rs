@@ -1,0 +1,126 @@
+//! Host calls, typed: arguments are copied out through the thread's host buffer, results are checked before anyone sees
+//! them. A result that no honest host gives becomes `EIO` (or ends the run where nothing sensible is left).
+//!
+//! `docs/host-calls.md` lists the checks.
+
+mod errors;
+mod file;
+mod socket;
+
+use core::sync::atomic::{AtomicU64, Ordering::*};
+
+use casemate_abi::{HOST_BUFFER_SIZE, HostCall, HostThread};
+
+use crate::area;
+use crate::boundary::HostRange;
+
+pub use errors::HostError;
+pub use file::*;
+pub use socket::*;
+
+/// Largest transfer in one host call, in bytes. The rest of the buffer holds headers and addresses.
+pub const TRANSFER_LIMIT: usize = HOST_BUFFER_SIZE - 8192;
+/// Offset in the buffer of small outputs beside a transfer.
+const SIDE: u64 = TRANSFER_LIMIT as u64;
+
+static HOST_CALL: AtomicU64 = AtomicU64::new(0);
+
+/// Sets the host-call function of platform `direct`; called once at start.
+pub(crate) fn set_host_call(address: u64) {
+    HOST_CALL.store(address, Relaxed);
+}
+
+/// The number of host calls made so far by kind is counted by the loader (`--stats`); this names the one under way on this thread.
+pub(crate) fn current_call() -> Option<HostCall> {
+    if !area::is_ready() {
+        return None;
+    }
+    // SAFETY: the area is this thread's own.
+    let mark = unsafe { (*area::current()).reserved };
+    HostCall::from_number(mark.checked_sub(1)? as u64)
+}
+
+/// Makes a host call; a negative result is an error from the call's own set.
+pub(crate) fn call_raw(call: HostCall, args: [u64; 6]) -> Result<u64, HostError> {
+    let function = HOST_CALL.load(Relaxed);
+    if function == 0 || !area::is_ready() {
+        return Err(HostError::IO);
+    }
+    let area = area::current();
+    // SAFETY: the area is this thread's; `host_thread` was checked to lie outside the enclave and the loader keeps it for the
+    // thread's life. On `direct` the function pointer came from the loader, which has all rights over this process anyway.
+    let result = unsafe {
+        let host_thread = (*area).host_thread as *mut HostThread;
+        core::ptr::addr_of_mut!((*host_thread).args).write_volatile(args);
+        (*area).reserved = call as u32 + 1;
+        let function: extern "C" fn(u64, *mut u64) -> i64 = core::mem::transmute(function);
+        let result = function(call as u64, host_thread.cast());
+        (*area).reserved = 0;
+        result
+    };
+    if result >= 0 { Ok(result as u64) } else { Err(errors::admit(call, result)) }
+}
+
+/// The third to sixth argument after a call that returns values in them.
+fn buffer() -> HostRange {
+    // SAFETY: the area is this thread's; its buffer address was checked when the thread entered.
+    let address = unsafe { (*area::current()).host_buffer };
+    HostRange::new(address, HOST_BUFFER_SIZE as u64).unwrap_or_else(|| crate::console::fatal("bad host buffer"))
+}
+
+/// Reads a `u64` that the host wrote into the buffer at `offset`.
+fn read_u64(buffer: HostRange, offset: u64) -> Result<u64, HostError> {
+    let mut bytes = [0; 8];
+    if !buffer.read(offset, &mut bytes) {
+        return Err(HostError::IO);
+    }
+    Ok(u64::from_le_bytes(bytes))
+}
+
+fn put(buffer: HostRange, offset: u64, bytes: &[u8]) -> Result<(), HostError> {
+    if buffer.write(offset, bytes) { Ok(()) } else { Err(HostError::IO) }
+}
+
+/// Writes bytes to the loader's standard error.
+pub(crate) fn log(bytes: &[u8]) {
+    let buffer = buffer();
+    if put(buffer, SIDE, &bytes[..bytes.len().min(4096)]).is_ok() {
+        let _ = call_raw(HostCall::Log, [buffer.address() + SIDE, bytes.len() as u64, 0, 0, 0, 0]);
+    }
+}
+
+/// Ends the process: with an exit status, or by a signal when `signal` ≠ 0.
+pub fn exit(status: u8, signal: u8) -> ! {
+    loop {
+        let _ = call_raw(HostCall::Exit, [status as u64, signal as u64, 0, 0, 0, 0]);
+        // A host that returns from this is hostile; the program must not run on.
+        core::hint::spin_loop();
+    }
+}
+
+/// Lets another thread run.
+pub fn yield_now() {
+    if HOST_CALL.load(Relaxed) == 0 {
+        core::hint::spin_loop();
+    } else {
+        let _ = call_raw(HostCall::Yield, [0; 6]);
+    }
+}
+
+/// Takes the host signals that arrived since the last call: bit n−1 for signal n. Signals that only a fault can raise are dropped.
+pub fn take_signals() -> u64 {
+    /// SIGILL SIGTRAP SIGABRT SIGBUS SIGFPE SIGKILL SIGSEGV SIGSTOP SIGSYS and the real-time signals are never the host's to send.
+    const ADMITTED: u64 = !(1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 10 | 1 << 18 | 1 << 30) & 0x7fff_ffff;
+    let buffer = buffer();
+    match call_raw(HostCall::SignalsTake, [buffer.address() + SIDE, 0, 0, 0, 0, 0]) {
+        Ok(_) => read_u64(buffer, SIDE).unwrap_or(0) & ADMITTED,
+        Err(_) => 0,
+    }
+}
+
+/// The host's clocks: realtime, monotonic, boot time, in ns; not checked against each other.
+pub(crate) fn read_clocks() -> Option<[u64; 3]> {
+    let buffer = buffer();
+    call_raw(HostCall::ClockRead, [buffer.address() + SIDE, 0, 0, 0, 0, 0]).ok()?;
+    Some([read_u64(buffer, SIDE).ok()?, read_u64(buffer, SIDE + 8).ok()?, read_u64(buffer, SIDE + 16).ok()?])
+}

@@ -1,0 +1,162 @@
+//! Sockets of the host and its epoll.
+
+use alloc::vec::Vec;
+
+use casemate_abi::{EpollEntry, HostCall};
+
+use super::file::{admit_count, stage};
+use super::{Bytes, HostError, HostFd, Received, SIDE, TRANSFER_LIMIT, TransferError, buffer, call_raw, put, read_u64};
+
+/// Largest socket address (sizeof struct sockaddr_storage).
+pub const ADDRESS_LIMIT: usize = 128;
+/// Offset behind `SIDE` of the message header's address bytes.
+const NAME: u64 = SIDE + 256;
+
+/// socket(2) for AF_INET and AF_INET6, blocking.
+pub fn socket_open(domain: u32, kind: u32, protocol: u32) -> Result<HostFd, HostError> {
+    HostFd::admit(call_raw(HostCall::SocketOpen, [domain as u64, kind as u64, protocol as u64, 0, 0, 0])?)
+}
+
+fn stage_address(address: &[u8]) -> Result<u64, HostError> {
+    if address.len() > ADDRESS_LIMIT {
+        return Err(HostError(linux_raw_sys::errno::EINVAL as i32));
+    }
+    let range = buffer();
+    put(range, NAME, address)?;
+    Ok(range.address() + NAME)
+}
+
+/// bind(2).
+pub fn socket_bind(fd: &HostFd, address: &[u8]) -> Result<(), HostError> {
+    let at = stage_address(address)?;
+    call_raw(HostCall::SocketBind, [fd.arg(), at, address.len() as u64, 0, 0, 0]).map(drop)
+}
+
+/// listen(2).
+pub fn socket_listen(fd: &HostFd, backlog: u32) -> Result<(), HostError> {
+    call_raw(HostCall::SocketListen, [fd.arg(), backlog as u64, 0, 0, 0, 0]).map(drop)
+}
+
+/// connect(2).
+pub fn socket_connect(fd: &HostFd, address: &[u8]) -> Result<(), HostError> {
+    let at = stage_address(address)?;
+    call_raw(HostCall::SocketConnect, [fd.arg(), at, address.len() as u64, 0, 0, 0]).map(drop)
+}
+
+fn read_address(length: u64) -> Result<Vec<u8>, HostError> {
+    let mut address = alloc::vec![0; admit_count(length, ADDRESS_LIMIT)?];
+    if buffer().read(NAME, &mut address) { Ok(address) } else { Err(HostError::IO) }
+}
+
+/// accept4(2): the new socket (blocking, close-on-exec) and the peer's address.
+pub fn socket_accept(fd: &HostFd) -> Result<(HostFd, Vec<u8>), HostError> {
+    let range = buffer();
+    let args = [fd.arg(), range.address() + NAME, ADDRESS_LIMIT as u64, range.address() + SIDE, 0, 0];
+    let accepted = HostFd::admit(call_raw(HostCall::SocketAccept, args)?)?;
+    let address = read_address(read_u64(range, SIDE)?)?;
+    Ok((accepted, address))
+}
+
+/// The socket's own address, or its peer's.
+pub fn socket_name(fd: &HostFd, peer: bool) -> Result<Vec<u8>, HostError> {
+    let range = buffer();
+    let args = [fd.arg(), peer as u64, range.address() + NAME, ADDRESS_LIMIT as u64, 0, 0];
+    read_address(call_raw(HostCall::SocketName, args)?)
+}
+
+fn write_header(data_length: usize, name_length: usize) -> Result<u64, HostError> {
+    let range = buffer();
+    let words = [range.address(), data_length as u64, range.address() + NAME, name_length as u64, 0];
+    for (index, word) in words.iter().enumerate() {
+        put(range, SIDE + index as u64 * 8, &word.to_le_bytes())?;
+    }
+    Ok(range.address() + SIDE)
+}
+
+/// sendmsg(2) of one transfer, to `address` when it is not empty; SIGPIPE is never raised. A transfer over [`TRANSFER_LIMIT`] is cut.
+pub fn socket_send(fd: &HostFd, bytes: Bytes, address: &[u8], flags: u32) -> Result<usize, TransferError> {
+    let length = stage(buffer(), bytes)?;
+    stage_address(address)?;
+    let header = write_header(length, address.len())?;
+    let count = call_raw(HostCall::SocketSend, [fd.arg(), header, flags as u64, 0, 0, 0])?;
+    Ok(admit_count(count, length)?)
+}
+
+/// What recvmsg(2) brought.
+#[derive(Debug)]
+pub struct ReceivedMessage {
+    /// The bytes, waiting in the thread's buffer until its next host call.
+    pub data: Received,
+    /// The sender's address; empty when there is none.
+    pub address: Vec<u8>,
+    /// MSG_* flags.
+    pub flags: u32,
+    /// The count that the call returned: with MSG_TRUNC it may exceed the bytes present.
+    pub count: usize,
+}
+
+/// recvmsg(2) of at most `length` bytes.
+pub fn socket_receive(fd: &HostFd, length: usize, flags: u32) -> Result<ReceivedMessage, HostError> {
+    const MSG_TRUNC: u32 = 0x20;
+    let range = buffer();
+    let length = length.min(TRANSFER_LIMIT);
+    let header = write_header(length, ADDRESS_LIMIT)?;
+    let count = call_raw(HostCall::SocketReceive, [fd.arg(), header, flags as u64, 0, 0, 0])?;
+    let present = if flags & MSG_TRUNC != 0 { count.min(length as u64) as usize } else { admit_count(count, length)? };
+    if count > 1 << 30 {
+        return Err(HostError::IO);
+    }
+    let address = read_address(read_u64(range, SIDE + 24)?)?;
+    let flags = read_u64(range, SIDE + 32)? as u32;
+    Ok(ReceivedMessage { data: Received::new(range, present), address, flags, count: count as usize })
+}
+
+/// getsockopt(2); at most 256 bytes.
+pub fn socket_get_option(fd: &HostFd, level: u32, name: u32, capacity: usize) -> Result<Vec<u8>, HostError> {
+    let range = buffer();
+    let capacity = capacity.min(256);
+    let args = [fd.arg(), level as u64, name as u64, range.address() + SIDE, capacity as u64, 0];
+    let count = call_raw(HostCall::SocketGetOption, args)?;
+    let mut value = alloc::vec![0; admit_count(count, capacity)?];
+    if range.read(SIDE, &mut value) { Ok(value) } else { Err(HostError::IO) }
+}
+
+/// setsockopt(2); at most 256 bytes.
+pub fn socket_set_option(fd: &HostFd, level: u32, name: u32, value: &[u8]) -> Result<(), HostError> {
+    if value.len() > 256 {
+        return Err(HostError(linux_raw_sys::errno::EINVAL as i32));
+    }
+    let range = buffer();
+    put(range, SIDE, value)?;
+    let args = [fd.arg(), level as u64, name as u64, range.address() + SIDE, value.len() as u64, 0];
+    call_raw(HostCall::SocketSetOption, args).map(drop)
+}
+
+/// shutdown(2).
+pub fn socket_shutdown(fd: &HostFd, how: u32) -> Result<(), HostError> {
+    call_raw(HostCall::SocketShutdown, [fd.arg(), how as u64, 0, 0, 0, 0]).map(drop)
+}
+
+/// epoll_create1(2).
+pub fn epoll_open() -> Result<HostFd, HostError> {
+    HostFd::admit(call_raw(HostCall::EpollOpen, [0; 6])?)
+}
+
+/// epoll_ctl(2).
+pub fn epoll_control(epoll: &HostFd, operation: u32, fd: &HostFd, events: u32, data: u64) -> Result<(), HostError> {
+    call_raw(HostCall::EpollControl, [epoll.arg(), operation as u64, fd.arg(), events as u64, data, 0]).map(drop)
+}
+
+/// epoll_pwait2(2) for at most `capacity` events; `None` waits without end. `data` values are the host's word: look them up, never trust them.
+pub fn epoll_wait(epoll: &HostFd, capacity: usize, timeout_ns: Option<u64>) -> Result<Vec<EpollEntry>, HostError> {
+    let range = buffer();
+    let capacity = capacity.min(1024);
+    let args = [epoll.arg(), range.address(), capacity as u64, timeout_ns.unwrap_or(u64::MAX), 0, 0];
+    let count = admit_count(call_raw(HostCall::EpollWait, args)?, capacity)?;
+    let mut entries = Vec::with_capacity(count);
+    for index in 0..count as u64 {
+        let events = read_u64(range, index * 16)? as u32;
+        entries.push(EpollEntry { events, reserved: 0, data: read_u64(range, index * 16 + 8)? });
+    }
+    Ok(entries)
+}
