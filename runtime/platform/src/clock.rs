@@ -74,8 +74,17 @@ pub fn parameters() -> Parameters {
         }
         fence(Acquire);
         if before & 1 == 0 && PUBLISHED.0[0].load(Relaxed) == before {
-            let [generation, anchor_ticks, valid_ticks, factor, monotonic_ns, realtime_ns, boot_offset_ns] = words;
-            return Parameters { generation, anchor_ticks, valid_ticks, factor, monotonic_ns, realtime_ns, boot_offset_ns };
+            let [generation, anchor_ticks, valid_ticks, factor, monotonic_ns, realtime_ns, boot_offset_ns] =
+                words;
+            return Parameters {
+                generation,
+                anchor_ticks,
+                valid_ticks,
+                factor,
+                monotonic_ns,
+                realtime_ns,
+                boot_offset_ns,
+            };
         }
         core::hint::spin_loop();
     }
@@ -105,13 +114,15 @@ fn anchor() -> Now {
     let monotonic_ns = monotonic_ns.max(LATEST.load(Relaxed)).min(1 << 62);
     let realtime_ns = realtime_ns.min(1 << 62);
     let boot_offset_ns = boottime_ns.saturating_sub(monotonic_ns).min(1 << 60);
-    let mut fresh = Parameters { anchor_ticks: at, monotonic_ns, realtime_ns, boot_offset_ns, ..Parameters::default() };
+    let mut fresh =
+        Parameters { anchor_ticks: at, monotonic_ns, realtime_ns, boot_offset_ns, ..Parameters::default() };
     match anchors.first {
         None => anchors.first = Some((at, monotonic_ns)),
         Some((first_ticks, first_ns)) => {
             let (elapsed_ticks, elapsed_ns) = (at.saturating_sub(first_ticks), monotonic_ns - first_ns);
             if elapsed_ns >= CALIBRATION_NS && elapsed_ticks > elapsed_ns / 16 {
-                fresh.factor = (((elapsed_ns as u128) << SHIFT) / elapsed_ticks as u128).min(u64::MAX as u128) as u64;
+                fresh.factor =
+                    (((elapsed_ns as u128) << SHIFT) / elapsed_ticks as u128).min(u64::MAX as u128) as u64;
                 // A longer base gives a better factor: look again soon while it is short.
                 let span = elapsed_ns.min(ANCHOR_NS);
                 fresh.valid_ticks = (((span as u128) << SHIFT) / fresh.factor.max(1) as u128) as u64;

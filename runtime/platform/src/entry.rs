@@ -194,7 +194,11 @@ casemate_on_stack:
 
 unsafe extern "C" {
     pub(crate) fn casemate_user_run(context: *mut crate::context::UserContext) -> u32;
-    pub(crate) fn casemate_on_stack(argument: u64, stack_top: u64, function: extern "C" fn(u64) -> i64) -> i64;
+    pub(crate) fn casemate_on_stack(
+        argument: u64,
+        stack_top: u64,
+        function: extern "C" fn(u64) -> i64,
+    ) -> i64;
     fn casemate_syscall_entry();
     fn casemate_trap_resume();
     fn casemate_run_begin();
@@ -226,5 +230,6 @@ pub(crate) fn is_entering(rip: u64) -> bool {
 
 /// Whether `rip` lies in this file's code.
 pub(crate) fn is_entry_code(rip: u64) -> bool {
-    (casemate_entry_code_begin as *const () as u64..casemate_entry_code_end as *const () as u64).contains(&rip)
+    (casemate_entry_code_begin as *const () as u64..casemate_entry_code_end as *const () as u64)
+        .contains(&rip)
 }

@@ -30,7 +30,9 @@ pub struct ExtendedState {
 pub fn enabled_components() -> u64 {
     let (low, high): (u32, u32);
     // SAFETY: OSXSAVE is set on every 64-bit Linux that has FSGSBASE processors; XGETBV(0) only reads.
-    unsafe { core::arch::asm!("xgetbv", in("ecx") 0, out("eax") low, out("edx") high, options(nostack, nomem)) };
+    unsafe {
+        core::arch::asm!("xgetbv", in("ecx") 0, out("eax") low, out("edx") high, options(nostack, nomem))
+    };
     ((high as u64) << 32 | low as u64) & COMPONENTS
 }
 

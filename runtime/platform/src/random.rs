@@ -21,7 +21,9 @@ fn hardware_u64() -> Option<u64> {
         let value: u64;
         let ok: u8;
         // SAFETY: RDRAND only writes the destination and the flags; its presence is checked at start.
-        unsafe { core::arch::asm!("rdrand {0}", "setc {1}", out(reg) value, out(reg_byte) ok, options(nostack, nomem)) };
+        unsafe {
+            core::arch::asm!("rdrand {0}", "setc {1}", out(reg) value, out(reg_byte) ok, options(nostack, nomem))
+        };
         // All-zero and all-one words are what known-broken implementations return with the carry set.
         if ok == 1 && value != 0 && value != u64::MAX {
             return Some(value);

@@ -94,7 +94,9 @@ fn set_ranges(block: &StartBlock, address: u64) -> bool {
         && (1 << 24..=1 << 46).contains(&size)
         && address >= size
         && (block.host_call >= size || block.platform != Platform::Direct as u32)
-        && [block.user_base, block.user_top, block.heap_base, block.heap_size, block.image_base].into_iter().all(page)
+        && [block.user_base, block.user_top, block.heap_base, block.heap_size, block.image_base]
+            .into_iter()
+            .all(page)
         && 0x10000 <= block.user_base
         && block.user_base < block.user_top
         && block.user_top <= block.heap_base

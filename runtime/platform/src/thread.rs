@@ -137,7 +137,9 @@ fn take_pending(slot: u64) -> Option<*mut Slot> {
 /// Binds a host thread's block to an area after checking it.
 fn bind(area: *mut ThreadArea, host_thread: u64) -> bool {
     let size = core::mem::size_of::<HostThread>() as u64;
-    if host_thread % core::mem::align_of::<HostThread>() as u64 != 0 || HostRange::new(host_thread, size).is_none() {
+    if host_thread % core::mem::align_of::<HostThread>() as u64 != 0
+        || HostRange::new(host_thread, size).is_none()
+    {
         return false;
     }
     // SAFETY: the block was checked to lie outside the enclave; the field is read once.
@@ -165,7 +167,9 @@ pub(crate) fn enter(slot: u64, host_thread: u64) -> i64 {
     unsafe {
         area::install(area);
         casemate_on_stack(area as u64, (*area).stack_top, run_start);
-        if (*area).stack_base as *mut u64 as u64 != 0 && ((*area).stack_base as *const u64).read() != STACK_MARK {
+        if (*area).stack_base as *mut u64 as u64 != 0
+            && ((*area).stack_base as *const u64).read() != STACK_MARK
+        {
             crate::console::fatal("a library OS stack ran over");
         }
     }

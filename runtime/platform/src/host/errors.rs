@@ -18,16 +18,77 @@ impl HostError {
     pub const TIMED_OUT: HostError = HostError(ETIMEDOUT as i32);
 }
 
-const FILE: &[u32] =
-    &[EINTR, EAGAIN, EIO, EINVAL, ENOSPC, EDQUOT, EFBIG, EISDIR, ENOMEM, ESPIPE, EPIPE, EBADF, ENXIO, EPERM, ECONNRESET, EOVERFLOW];
+const FILE: &[u32] = &[
+    EINTR, EAGAIN, EIO, EINVAL, ENOSPC, EDQUOT, EFBIG, EISDIR, ENOMEM, ESPIPE, EPIPE, EBADF, ENXIO, EPERM,
+    ECONNRESET, EOVERFLOW,
+];
 const PATH: &[u32] = &[
-    ENOENT, ENOTDIR, EACCES, EPERM, EEXIST, EISDIR, ELOOP, ENAMETOOLONG, EROFS, ENOSPC, EDQUOT, ENOMEM, EMFILE, ENFILE, EIO, EINVAL,
-    ENOTEMPTY, EXDEV, EMLINK, EBUSY, ETXTBSY, ENODEV, ENXIO, EOVERFLOW, EINTR, EAGAIN, ENOSYS, EOPNOTSUPP,
+    ENOENT,
+    ENOTDIR,
+    EACCES,
+    EPERM,
+    EEXIST,
+    EISDIR,
+    ELOOP,
+    ENAMETOOLONG,
+    EROFS,
+    ENOSPC,
+    EDQUOT,
+    ENOMEM,
+    EMFILE,
+    ENFILE,
+    EIO,
+    EINVAL,
+    ENOTEMPTY,
+    EXDEV,
+    EMLINK,
+    EBUSY,
+    ETXTBSY,
+    ENODEV,
+    ENXIO,
+    EOVERFLOW,
+    EINTR,
+    EAGAIN,
+    ENOSYS,
+    EOPNOTSUPP,
 ];
 const SOCKET: &[u32] = &[
-    EINTR, EAGAIN, EACCES, EPERM, EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT, EALREADY, ECONNABORTED, ECONNREFUSED, ECONNRESET,
-    EDESTADDRREQ, EHOSTDOWN, EHOSTUNREACH, EINPROGRESS, EINVAL, EISCONN, EMFILE, EMSGSIZE, ENETDOWN, ENETUNREACH, ENFILE, ENOBUFS,
-    ENOMEM, ENOPROTOOPT, ENOTCONN, EOPNOTSUPP, EPIPE, EPROTO, EPROTONOSUPPORT, ETIMEDOUT, ESOCKTNOSUPPORT, EDOM, EIO, EBADF, ENODEV,
+    EINTR,
+    EAGAIN,
+    EACCES,
+    EPERM,
+    EADDRINUSE,
+    EADDRNOTAVAIL,
+    EAFNOSUPPORT,
+    EALREADY,
+    ECONNABORTED,
+    ECONNREFUSED,
+    ECONNRESET,
+    EDESTADDRREQ,
+    EHOSTDOWN,
+    EHOSTUNREACH,
+    EINPROGRESS,
+    EINVAL,
+    EISCONN,
+    EMFILE,
+    EMSGSIZE,
+    ENETDOWN,
+    ENETUNREACH,
+    ENFILE,
+    ENOBUFS,
+    ENOMEM,
+    ENOPROTOOPT,
+    ENOTCONN,
+    EOPNOTSUPP,
+    EPIPE,
+    EPROTO,
+    EPROTONOSUPPORT,
+    ETIMEDOUT,
+    ESOCKTNOSUPPORT,
+    EDOM,
+    EIO,
+    EBADF,
+    ENODEV,
     EPROTOTYPE,
 ];
 
@@ -40,14 +101,15 @@ fn allowed(call: HostCall) -> &'static [u32] {
         Park => &[EINTR, ETIMEDOUT],
         PageMap | PageProtect | PageUnmap | PageDiscard => &[ENOMEM],
         ImageOpen | ImageClose | PathOpen | PathStat | PathReadLink | PathChange | VolumeStat => PATH,
-        FdRead | FdWrite | FdReadAt | FdWriteAt | FdTruncate | FdSync | FdReadDirectory | FdClose | FdStat => FILE,
+        FdRead | FdWrite | FdReadAt | FdWriteAt | FdTruncate | FdSync | FdReadDirectory | FdClose
+        | FdStat => FILE,
         FdPoll | EpollWait => &[EINTR, ENOMEM, EINVAL],
         FdIoctl => &[ENOTTY, EINVAL, EINTR, EIO, EPERM],
         FdSetNonblocking => &[EPERM],
         EpollOpen => &[EMFILE, ENFILE, ENOMEM],
         EpollControl => &[EPERM, EEXIST, ENOENT, ENOMEM, ENOSPC, EINVAL, ELOOP],
-        SocketOpen | SocketBind | SocketListen | SocketAccept | SocketConnect | SocketSend | SocketReceive | SocketGetOption
-        | SocketSetOption | SocketName | SocketShutdown => SOCKET,
+        SocketOpen | SocketBind | SocketListen | SocketAccept | SocketConnect | SocketSend
+        | SocketReceive | SocketGetOption | SocketSetOption | SocketName | SocketShutdown => SOCKET,
     }
 }
 

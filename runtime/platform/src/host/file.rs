@@ -206,7 +206,10 @@ pub fn fd_poll(entries: &mut [PollEntry], timeout_ns: Option<u64>) -> Result<usi
 pub fn fd_ioctl(fd: &HostFd, request: u32, argument: &mut [u8]) -> Result<(), HostError> {
     let range = buffer();
     put(range, SIDE, argument)?;
-    call_raw(HostCall::FdIoctl, [fd.arg(), request as u64, range.address() + SIDE, argument.len() as u64, 0, 0])?;
+    call_raw(
+        HostCall::FdIoctl,
+        [fd.arg(), request as u64, range.address() + SIDE, argument.len() as u64, 0, 0],
+    )?;
     if range.read(SIDE, argument) { Ok(()) } else { Err(HostError::IO) }
 }
 
@@ -283,7 +286,10 @@ pub fn path_open(volume: u32, path: &[u8], flags: u32, mode: u32) -> Result<Host
 pub fn path_stat(volume: u32, path: &[u8]) -> Result<HostStat, HostError> {
     let range = buffer();
     stage_path(range, 0, path)?;
-    call_raw(HostCall::PathStat, [volume as u64, range.address(), path.len() as u64, range.address() + SIDE, 0, 0])?;
+    call_raw(
+        HostCall::PathStat,
+        [volume as u64, range.address(), path.len() as u64, range.address() + SIDE, 0, 0],
+    )?;
     read_stat(range, SIDE)
 }
 
@@ -291,14 +297,21 @@ pub fn path_stat(volume: u32, path: &[u8]) -> Result<HostStat, HostError> {
 pub fn path_read_link(volume: u32, path: &[u8]) -> Result<Vec<u8>, HostError> {
     let range = buffer();
     stage_path(range, 0, path)?;
-    let args = [volume as u64, range.address(), path.len() as u64, range.address() + SIDE, PATH_LIMIT as u64, 0];
+    let args =
+        [volume as u64, range.address(), path.len() as u64, range.address() + SIDE, PATH_LIMIT as u64, 0];
     let count = call_raw(HostCall::PathReadLink, args)?;
     let mut target = alloc::vec![0; admit_count(count, PATH_LIMIT)?];
     if range.read(SIDE, &mut target) { Ok(target) } else { Err(HostError::IO) }
 }
 
 /// An operation on one name of a host directory; `a` and `b` as [`PathOperation`] says.
-pub fn path_change(operation: PathOperation, volume: u32, path: &[u8], a: u64, b: u64) -> Result<(), HostError> {
+pub fn path_change(
+    operation: PathOperation,
+    volume: u32,
+    path: &[u8],
+    a: u64,
+    b: u64,
+) -> Result<(), HostError> {
     let range = buffer();
     stage_path(range, 0, path)?;
     let args = [operation as u64, volume as u64, range.address(), path.len() as u64, a, b];
@@ -316,7 +329,8 @@ pub fn path_change_two(
     let range = buffer();
     stage_path(range, 0, path)?;
     stage_path(range, path.len() as u64, second)?;
-    let args = [operation as u64, volume as u64, range.address(), path.len() as u64, second.len() as u64, flags];
+    let args =
+        [operation as u64, volume as u64, range.address(), path.len() as u64, second.len() as u64, flags];
     call_raw(HostCall::PathChange, args).map(drop)
 }
 

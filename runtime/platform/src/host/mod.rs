@@ -65,7 +65,8 @@ pub(crate) fn call_raw(call: HostCall, args: [u64; 6]) -> Result<u64, HostError>
 fn buffer() -> HostRange {
     // SAFETY: the area is this thread's; its buffer address was checked when the thread entered.
     let address = unsafe { (*area::current()).host_buffer };
-    HostRange::new(address, HOST_BUFFER_SIZE as u64).unwrap_or_else(|| crate::console::fatal("bad host buffer"))
+    HostRange::new(address, HOST_BUFFER_SIZE as u64)
+        .unwrap_or_else(|| crate::console::fatal("bad host buffer"))
 }
 
 /// Reads a `u64` that the host wrote into the buffer at `offset`.
@@ -110,7 +111,8 @@ pub fn yield_now() {
 /// Takes the host signals that arrived since the last call: bit n−1 for signal n. Signals that only a fault can raise are dropped.
 pub fn take_signals() -> u64 {
     /// SIGILL SIGTRAP SIGABRT SIGBUS SIGFPE SIGKILL SIGSEGV SIGSTOP SIGSYS and the real-time signals are never the host's to send.
-    const ADMITTED: u64 = !(1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 10 | 1 << 18 | 1 << 30) & 0x7fff_ffff;
+    const ADMITTED: u64 =
+        !(1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 10 | 1 << 18 | 1 << 30) & 0x7fff_ffff;
     let buffer = buffer();
     match call_raw(HostCall::SignalsTake, [buffer.address() + SIDE, 0, 0, 0, 0, 0]) {
         Ok(_) => read_u64(buffer, SIDE).unwrap_or(0) & ADMITTED,

@@ -5,7 +5,9 @@ use alloc::vec::Vec;
 use casemate_abi::{EpollEntry, HostCall};
 
 use super::file::{admit_count, stage};
-use super::{Bytes, HostError, HostFd, Received, SIDE, TRANSFER_LIMIT, TransferError, buffer, call_raw, put, read_u64};
+use super::{
+    Bytes, HostError, HostFd, Received, SIDE, TRANSFER_LIMIT, TransferError, buffer, call_raw, put, read_u64,
+};
 
 /// Largest socket address (sizeof struct sockaddr_storage).
 pub const ADDRESS_LIMIT: usize = 128;
@@ -102,7 +104,8 @@ pub fn socket_receive(fd: &HostFd, length: usize, flags: u32) -> Result<Received
     let length = length.min(TRANSFER_LIMIT);
     let header = write_header(length, ADDRESS_LIMIT)?;
     let count = call_raw(HostCall::SocketReceive, [fd.arg(), header, flags as u64, 0, 0, 0])?;
-    let present = if flags & MSG_TRUNC != 0 { count.min(length as u64) as usize } else { admit_count(count, length)? };
+    let present =
+        if flags & MSG_TRUNC != 0 { count.min(length as u64) as usize } else { admit_count(count, length)? };
     if count > 1 << 30 {
         return Err(HostError::IO);
     }
@@ -143,12 +146,23 @@ pub fn epoll_open() -> Result<HostFd, HostError> {
 }
 
 /// epoll_ctl(2).
-pub fn epoll_control(epoll: &HostFd, operation: u32, fd: &HostFd, events: u32, data: u64) -> Result<(), HostError> {
-    call_raw(HostCall::EpollControl, [epoll.arg(), operation as u64, fd.arg(), events as u64, data, 0]).map(drop)
+pub fn epoll_control(
+    epoll: &HostFd,
+    operation: u32,
+    fd: &HostFd,
+    events: u32,
+    data: u64,
+) -> Result<(), HostError> {
+    call_raw(HostCall::EpollControl, [epoll.arg(), operation as u64, fd.arg(), events as u64, data, 0])
+        .map(drop)
 }
 
 /// epoll_pwait2(2) for at most `capacity` events; `None` waits without end. `data` values are the host's word: look them up, never trust them.
-pub fn epoll_wait(epoll: &HostFd, capacity: usize, timeout_ns: Option<u64>) -> Result<Vec<EpollEntry>, HostError> {
+pub fn epoll_wait(
+    epoll: &HostFd,
+    capacity: usize,
+    timeout_ns: Option<u64>,
+) -> Result<Vec<EpollEntry>, HostError> {
     let range = buffer();
     let capacity = capacity.min(1024);
     let args = [epoll.arg(), range.address(), capacity as u64, timeout_ns.unwrap_or(u64::MAX), 0, 0];

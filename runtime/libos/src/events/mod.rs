@@ -1,0 +1,10 @@
+//! Readiness and sleeping: [`Pollee`] (something that becomes ready), [`Observer`] (who wants to know), [`Poller`] (a
+//! thread that waits for several, host descriptors included), and [`wait_until`].
+
+mod pollee;
+mod poller;
+mod wait;
+
+pub use pollee::{Events, Observer, Pollee, Registration};
+pub use poller::{Poller, poll_host};
+pub use wait::{Deadline, Waiter, sleep_until, wait_until};

@@ -1,0 +1,96 @@
+//! [`Thread`]: one thread of a process, and who the calling one is.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
+
+use casemate_platform::sync::Mutex;
+use casemate_platform::thread::{self, ThreadHandle};
+
+use super::Process;
+use crate::signal::ThreadSignals;
+
+/// One thread.
+pub struct Thread {
+    /// Thread id.
+    pub tid: u32,
+    process: Arc<Process>,
+    handle: casemate_platform::sync::Once<Arc<ThreadHandle>>,
+    /// Mask, pending signals, alternate stack.
+    pub signals: ThreadSignals,
+    /// Something asks for attention before the thread may sleep or run on: an unblocked signal, or the end of its process.
+    attention: AtomicBool,
+    /// set_tid_address(2), CLONE_CHILD_CLEARTID: zeroed and woken at the end.
+    pub clear_tid: AtomicU64,
+    /// set_robust_list(2): head of the list.
+    pub robust_list: AtomicU64,
+    /// comm, at most 15 bytes.
+    pub name: Mutex<Vec<u8>>,
+    /// The thread must end as soon as it can (exit_group, execve of another thread).
+    pub must_end: AtomicBool,
+}
+
+impl Thread {
+    /// A thread of `process`, not yet running.
+    pub fn new(tid: u32, process: Arc<Process>, name: Vec<u8>, signals: ThreadSignals) -> Arc<Thread> {
+        Arc::new(Thread {
+            tid,
+            process,
+            handle: Default::default(),
+            signals,
+            attention: AtomicBool::new(false),
+            clear_tid: AtomicU64::new(0),
+            robust_list: AtomicU64::new(0),
+            name: Mutex::new(name),
+            must_end: AtomicBool::new(false),
+        })
+    }
+
+    /// Its process.
+    pub fn process(&self) -> &Arc<Process> {
+        &self.process
+    }
+
+    /// Tells which enclave thread runs it; set once, before it becomes current.
+    pub fn set_handle(&self, handle: Arc<ThreadHandle>) {
+        let _ = self.handle.set(handle);
+    }
+
+    /// The enclave thread that runs it, for wake-ups. Only a running thread has one.
+    pub fn handle(&self) -> Arc<ThreadHandle> {
+        self.handle
+            .get()
+            .cloned()
+            .unwrap_or_else(|| casemate_platform::console::fatal("a thread without a handle sleeps"))
+    }
+
+    /// Whether a signal (or the end) waits that a sleep must make way for.
+    #[inline]
+    pub fn has_signal(&self) -> bool {
+        self.attention.load(SeqCst) || thread::is_interrupted()
+    }
+
+    /// Sets or clears what [`Self::has_signal`] tells. The signal code owns it.
+    pub fn set_attention(&self, on: bool) {
+        self.attention.store(on, SeqCst);
+    }
+
+    /// Asks the thread to look at its signals: it leaves its sleep or the program's code.
+    pub fn interrupt(&self) {
+        self.attention.store(true, SeqCst);
+        if let Some(handle) = self.handle.get() {
+            handle.interrupt();
+        }
+    }
+}
+
+/// The calling thread. Only threads of the library OS ask.
+pub fn current_thread() -> Arc<Thread> {
+    thread::with_local::<Arc<Thread>, _>(Arc::clone)
+        .unwrap_or_else(|| casemate_platform::console::fatal("no current thread"))
+}
+
+/// Makes `thread` the calling thread.
+pub fn set_current_thread(thread: Arc<Thread>) {
+    thread::set_local(thread);
+}

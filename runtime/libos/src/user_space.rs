@@ -1,0 +1,150 @@
+//! The program's memory as call handlers touch it: a fault first asks the address space to make the page present
+//! (file mappings come in on first touch), then tries again, then is `EFAULT`. Call with no lock held.
+
+use alloc::vec::Vec;
+
+use casemate_platform::user::{self, Fault};
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
+use crate::errno::{Errno, Result};
+use crate::process::current_address_space;
+
+/// An address in the program's memory, as a call argument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Addr(pub u64);
+
+impl Addr {
+    /// Whether it is the null pointer.
+    pub fn is_null(self) -> bool {
+        self.0 == 0
+    }
+}
+
+/// What an access wants to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Read.
+    Read,
+    /// Write.
+    Write,
+    /// Fetch an instruction.
+    Execute,
+}
+
+/// Runs an access again after each fault that the address space could repair.
+fn retrying<T>(access: Access, mut attempt: impl FnMut() -> Result<T, Fault>) -> Result<T> {
+    let mut last = None;
+    loop {
+        match attempt() {
+            Ok(value) => return Ok(value),
+            // The same address twice: the repair did not help.
+            Err(fault) if last == Some(fault.address) => return Err(Errno::EFAULT),
+            Err(fault) => {
+                last = Some(fault.address);
+                if !current_address_space().make_present(fault.address, access) {
+                    return Err(Errno::EFAULT);
+                }
+            }
+        }
+    }
+}
+
+/// Copies from the program.
+pub fn copy_in(to: &mut [u8], from: Addr) -> Result<()> {
+    retrying(Access::Read, || user::copy_in(to, from.0))
+}
+
+/// Copies to the program.
+pub fn copy_out(to: Addr, from: &[u8]) -> Result<()> {
+    retrying(Access::Write, || user::copy_out(to.0, from))
+}
+
+/// Writes zeros.
+pub fn zero(to: Addr, length: usize) -> Result<()> {
+    retrying(Access::Write, || user::fill(to.0, 0, length))
+}
+
+/// Reads a plain value.
+pub fn read<T: FromBytes + IntoBytes>(from: Addr) -> Result<T> {
+    retrying(Access::Read, || user::read(from.0))
+}
+
+/// Writes a plain value.
+pub fn write<T: IntoBytes + Immutable>(to: Addr, value: &T) -> Result<()> {
+    copy_out(to, value.as_bytes())
+}
+
+/// Reads 4 bytes in one access.
+pub fn read_u32(from: Addr) -> Result<u32> {
+    retrying(Access::Read, || user::read_u32(from.0))
+}
+
+/// Writes 4 bytes in one access.
+pub fn write_u32(to: Addr, value: u32) -> Result<()> {
+    retrying(Access::Write, || user::write_u32(to.0, value))
+}
+
+/// Reads 8 bytes in one access.
+pub fn read_u64(from: Addr) -> Result<u64> {
+    retrying(Access::Read, || user::read_u64(from.0))
+}
+
+/// Writes 8 bytes in one access.
+pub fn write_u64(to: Addr, value: u64) -> Result<()> {
+    retrying(Access::Write, || user::write_u64(to.0, value))
+}
+
+/// Atomic compare-and-exchange; the value found.
+pub fn compare_exchange_u32(at: Addr, expected: u32, new: u32) -> Result<u32> {
+    retrying(Access::Write, || user::compare_exchange_u32(at.0, expected, new))
+}
+
+/// Reads a NUL-ended string of at most `limit` bytes before the NUL; `None` when there is no NUL within the limit.
+pub fn read_string(from: Addr, limit: usize) -> Result<Option<Vec<u8>>> {
+    let mut text = Vec::new();
+    let mut chunk = [0u8; 256];
+    loop {
+        let at = from.0.wrapping_add(text.len() as u64);
+        // Never across a page end: what lies behind the NUL may not be mapped.
+        let step = (4096 - (at as usize & 4095)).min(chunk.len()).min(limit + 1 - text.len());
+        copy_in(&mut chunk[..step], Addr(at))?;
+        if let Some(end) = chunk[..step].iter().position(|&byte| byte == 0) {
+            text.extend_from_slice(&chunk[..end]);
+            return Ok(Some(text));
+        }
+        text.extend_from_slice(&chunk[..step]);
+        if text.len() > limit {
+            return Ok(None);
+        }
+    }
+}
+
+/// Largest path, PATH_MAX less the NUL.
+pub const PATH_LIMIT: usize = 4095;
+
+/// Reads a path argument: `EFAULT`, `ENAMETOOLONG`; may be empty.
+pub fn read_path(from: Addr) -> Result<Vec<u8>> {
+    read_string(from, PATH_LIMIT)?.ok_or(Errno::ENAMETOOLONG)
+}
+
+/// Reads a vector of pointers to strings ended by a null pointer (argv, envp); a null vector is empty. `E2BIG` beyond `limit` bytes.
+pub fn read_string_vector(from: Addr, limit: usize) -> Result<Vec<Vec<u8>>> {
+    let mut strings = Vec::new();
+    let mut total = 0;
+    if from.is_null() {
+        return Ok(strings);
+    }
+    for index in 0.. {
+        let pointer = read_u64(Addr(from.0.wrapping_add(index * 8)))?;
+        if pointer == 0 {
+            break;
+        }
+        let text = read_string(Addr(pointer), 131_071)?.ok_or(Errno::E2BIG)?;
+        total += text.len() + 9;
+        if total > limit {
+            return Err(Errno::E2BIG);
+        }
+        strings.push(text);
+    }
+    Ok(strings)
+}
