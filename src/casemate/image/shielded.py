@@ -1,0 +1,154 @@
+"""The one layer that shielding adds, written and read: ``/casemate/`` and the configuration around it."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import struct
+from dataclasses import dataclass
+from typing import Any, TypeGuard
+
+from casemate.errors import ImageError
+from casemate.image.config import ImageConfig
+from casemate.image.descriptors import OCI_LAYER, Descriptor, sha256_digest
+from casemate.image.layers import PlainLayer
+from casemate.image.sources import Layer, SourceImage
+from casemate.image.tarstream import TarEntry, TarReader
+from casemate.image.tarwrite import END, header, padding
+
+DIRECTORY = "casemate"
+LOADER, ENCLAVE, INDEX, MANIFEST, MEASURED = "casemate-host", "enclave", "index", "manifest.json", "measured"
+ENTRYPOINT = f"/{DIRECTORY}/{LOADER}"
+LABEL_VERSION = "io.casemate.version"
+LABEL_MANIFEST = "io.casemate.manifest.digest"
+LABEL_INDEX = "io.casemate.index.root"
+LABEL_SOURCE = "io.casemate.source.digest"
+
+_MODES = {LOADER: 0o755, ENCLAVE: 0o755, INDEX: 0o644, MANIFEST: 0o644, MEASURED: 0o644}
+_MEASURED = struct.Struct("<8sII32s16x")
+_MEASURED_MAGIC, _MEASURED_VERSION = b"CSMTMEAS", 1
+MAX_FILE_BYTES = 4 << 30
+
+
+@dataclass(slots=True)
+class Bundle:
+    """The files of ``/casemate/``."""
+
+    loader: bytes
+    enclave: bytes
+    index: bytes
+    manifest: bytes
+
+    def files(self) -> dict[str, bytes]:
+        return {
+            LOADER: self.loader,
+            ENCLAVE: self.enclave,
+            INDEX: self.index,
+            MANIFEST: self.manifest,
+            MEASURED: measured_block(self.manifest),
+        }
+
+
+def measured_block(manifest: bytes) -> bytes:
+    """The 64 bytes that carry the manifest's digest into the enclave's measurement."""
+    return _MEASURED.pack(_MEASURED_MAGIC, _MEASURED_VERSION, 0, hashlib.sha256(manifest).digest())
+
+
+def shielded_layer(bundle: Bundle, number: int) -> Layer:
+    """The layer: names sorted, times and owners 0, not compressed (compressors differ between machines)."""
+    pieces = [header(_entry(DIRECTORY, "dir", 0o755))]
+    for name, data in sorted(bundle.files().items()):
+        pieces += (header(_entry(f"{DIRECTORY}/{name}", "file", _MODES[name], len(data))), data, padding(len(data)))
+    pieces.append(END)
+    digest = hashlib.sha256()
+    for piece in pieces:
+        digest.update(piece)
+    diff_id = f"sha256:{digest.hexdigest()}"
+    size = sum(len(piece) for piece in pieces)
+    return Layer(number, diff_id, "none", Descriptor(OCI_LAYER, diff_id, size), lambda: _Pieces(pieces))
+
+
+def _entry(path: str, kind: str, mode: int, size: int = 0) -> TarEntry:
+    return TarEntry(path.encode(), kind, mode, uid=0, gid=0, mtime_s=0, mtime_ns=0, size=size)
+
+
+class _Pieces:
+    """Byte strings one after the other, without joining them."""
+
+    def __init__(self, pieces: list[bytes]) -> None:
+        self._streams = [io.BytesIO(piece) for piece in reversed(pieces)]
+
+    def read(self, size: int, /) -> bytes:
+        while self._streams:
+            if data := self._streams[-1].read(size):
+                return data
+            self._streams.pop()
+        return b""
+
+    def close(self) -> None:
+        self._streams.clear()
+
+
+def shielded_config(config: ImageConfig, layer: Layer, labels: dict[str, str]) -> dict[str, Any]:
+    """The original configuration with another entry point, one more layer, and what it was made from."""
+    raw: dict[str, Any] = config.copy().raw
+    inner = raw.get("config") or {}
+    inner["Entrypoint"] = [ENTRYPOINT]
+    inner.pop("Cmd", None)
+    inner.pop("ArgsEscaped", None)
+    inner["Labels"] = {**config.labels, **labels}
+    raw["config"] = inner
+    raw["rootfs"]["diff_ids"] = [*config.diff_ids, layer.diff_id]
+    history = raw.get("history")
+    if _history_fits(history, len(config.diff_ids)):
+        created = raw.get("created")
+        step = {"created_by": "casemate build", "comment": "the shielded layer"}
+        raw["history"] = [*history, {"created": created, **step} if isinstance(created, str) else step]
+    else:
+        raw.pop("history", None)
+    return raw
+
+
+def _history_fits(history: object, layers: int) -> TypeGuard[list[dict[str, Any]]]:
+    """Engines refuse a history whose steps do not match the layers, so a wrong one is dropped."""
+    if not isinstance(history, list) or not all(isinstance(step, dict) for step in history):
+        return False
+    return sum(1 for step in history if not step.get("empty_layer")) == layers
+
+
+# --- Reading -------------------------------------------------------------------------------------------
+
+
+def require_shielded(image: SourceImage) -> None:
+    if LABEL_VERSION not in image.config.labels or not image.layers:
+        raise ImageError(
+            "this image is not shielded", where=str(image.reference), remedy="make it so with casemate build"
+        )
+
+
+def read_bundle(image: SourceImage) -> dict[str, bytes]:
+    """The files of the shielded layer, checked against one another and the labels."""
+    require_shielded(image)
+    layer = image.layers[-1]
+    files: dict[str, bytes] = {}
+    with PlainLayer(layer) as stream:
+        reader = TarReader(stream, layer.where)
+        for entry in reader:
+            name = entry.path.decode("utf-8", "backslashreplace").removeprefix(f"{DIRECTORY}/")
+            if entry.kind == "file" and name in _MODES and entry.size <= MAX_FILE_BYTES:
+                files[name] = b"".join(reader.content())
+            elif entry.kind != "dir" or entry.path.rstrip(b"/") != DIRECTORY.encode():
+                raise _damaged(image, f"its shielded layer holds '{name}'")
+        reader.read_rest()
+    missing = sorted(_MODES.keys() - files.keys())
+    if missing:
+        raise _damaged(image, f"its shielded layer lacks {', '.join(missing)}")
+    if files[MEASURED] != measured_block(files[MANIFEST]):
+        raise _damaged(image, "its measured block is not that of its manifest")
+    if image.config.labels.get(LABEL_MANIFEST) != sha256_digest(files[MANIFEST]):
+        raise _damaged(image, f"its label {LABEL_MANIFEST} is not that of its manifest")
+    return files
+
+
+def _damaged(image: SourceImage, what: str) -> ImageError:
+    return ImageError(what, where=str(image.reference), remedy="it was changed or made by another tool: build it again")

@@ -1,0 +1,1 @@
+"""The untrusted loader: finding its files in this installation, and becoming it."""
