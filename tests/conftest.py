@@ -1,0 +1,71 @@
+"""Fixtures that every test may use: real root file systems and images (see ``images.py``), a private cache."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from tests import images
+
+T = TypeVar("T")
+
+
+def _or_skip(make: Callable[[], T]) -> T:
+    try:
+        return make()
+    except images.ToolMissing as missing:
+        pytest.skip(str(missing))
+
+
+@pytest.fixture(scope="session")
+def debian_tar() -> Path:
+    """A Debian root file system with python3, as a tar."""
+    return _or_skip(images.debian_tar)
+
+
+@pytest.fixture(scope="session")
+def debian_rootfs(debian_tar: Path) -> Path:
+    """The same as a directory, to run programs natively in (``chroot``)."""
+    return images.unpacked(debian_tar)
+
+
+@pytest.fixture(scope="session")
+def busybox_rootfs() -> Path:
+    """musl, busybox with its applets, and ``/bin/hello`` linked against musl."""
+    return _or_skip(images.busybox_rootfs)
+
+
+@pytest.fixture(scope="session")
+def go_rootfs() -> Path:
+    """``/hello``, a static Go program, and nothing else."""
+    return _or_skip(images.go_rootfs)
+
+
+@pytest.fixture(scope="session")
+def debian_image() -> str:
+    """Reference of an OCI layout of ``debian_rootfs`` that runs ``python3 -c "print('hello')"``."""
+    return _or_skip(images.debian_image)
+
+
+@pytest.fixture(scope="session")
+def busybox_image() -> str:
+    """Reference of an OCI layout of ``busybox_rootfs`` that runs ``busybox uname -a``."""
+    return _or_skip(images.busybox_image)
+
+
+@pytest.fixture(scope="session")
+def go_image() -> str:
+    """Reference of an OCI layout of ``go_rootfs`` that runs ``/hello``."""
+    return _or_skip(images.go_image)
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache of Casemate's for this test alone."""
+    path = tmp_path / "cache"
+    path.mkdir()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(path))
+    return path
