@@ -16,7 +16,7 @@ T = TypeVar("T")
 def _or_skip(make: Callable[[], T]) -> T:
     try:
         return make()
-    except images.ToolMissing as missing:
+    except images.ToolMissingError as missing:
         pytest.skip(str(missing))
 
 

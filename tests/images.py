@@ -59,14 +59,14 @@ func main() {
 """
 
 
-class ToolMissing(Exception):
+class ToolMissingError(Exception):
     """A tool of the test environment is not installed: the test that needs it is skipped with this reason."""
 
 
 def require_tools(*names: str) -> None:
     for name in names:
         if shutil.which(name) is None:
-            raise ToolMissing(f"{name} is not installed (make system-test installs it)")
+            raise ToolMissingError(f"{name} is not installed (make system-test installs it)")
 
 
 def run(command: Sequence[str | Path], **options: object) -> str:

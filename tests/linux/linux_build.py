@@ -68,7 +68,9 @@ class Program:
     def command(self, variant: Variant, output: Path) -> list[str]:
         linking: list[str] = []
         if variant.linking == "static":
-            linking = ["-static-pie", "-fPIE"] if STARTS_CHILDREN.search(self.text) else ["-static", "-no-pie", "-fno-pie"]
+            linking = (
+                ["-static-pie", "-fPIE"] if STARTS_CHILDREN.search(self.text) else ["-static", "-no-pie", "-fno-pie"]
+            )
         flags = self.directives().get("flags", [])
         return [
             variant.compiler, *WARNINGS, "-O1", "-pthread", *linking, f"-I{PROGRAMS}", str(self.source),
@@ -78,9 +80,7 @@ class Program:
 
 def discover(pattern: str | None = None, programs: Path = PROGRAMS) -> list[Program]:
     """All programs whose name contains `pattern` (a regular expression), in name order."""
-    found = [
-        Program(str(path.relative_to(programs).with_suffix("")), path) for path in programs.glob("*/*.c")
-    ]
+    found = [Program(str(path.relative_to(programs).with_suffix("")), path) for path in programs.glob("*/*.c")]
     return sorted(
         (program for program in found if pattern is None or re.search(pattern, program.name)),
         key=lambda program: program.name,

@@ -22,7 +22,9 @@ class Outcome:
 
     def text(self) -> str:
         """What is compared."""
-        return self.stdout + ("" if self.stdout.endswith("\n") or not self.stdout else "\n") + f"status: {self.status}\n"
+        return (
+            self.stdout + ("" if self.stdout.endswith("\n") or not self.stdout else "\n") + f"status: {self.status}\n"
+        )
 
 
 def run(command: list[str], cwd: Path | str, environment: dict[str, str] | None = None) -> Outcome:
