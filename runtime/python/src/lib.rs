@@ -1,0 +1,38 @@
+//! The extension module `casemate._core`: Python bindings of the pure crates. `src/casemate/_core.pyi` is its
+//! interface; nothing is implemented here that the crates do not do.
+
+mod index;
+mod layers;
+
+use pyo3::create_exception;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+
+create_exception!(
+    casemate._core,
+    IndexFormatError,
+    PyValueError,
+    "A layer entry, layer table or index is not acceptable; the message says which and why."
+);
+
+/// An error of the index crate as the Python exception.
+fn refuse(error: impl std::fmt::Display) -> PyErr {
+    IndexFormatError::new_err(error.to_string())
+}
+
+#[pymodule]
+mod _core {
+    use super::*;
+
+    #[pymodule_export]
+    use super::index::{Index, InodeInfo, Walk, merge_layers};
+    #[pymodule_export]
+    use super::layers::{FileHasher, FileSummary, LayerTable, verity_digest};
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("IndexFormatError", module.py().get_type::<IndexFormatError>())?;
+        module.add("BLOCK_SIZE", casemate_index::BLOCK_SIZE)?;
+        module.add("SURVEY_VERSION", casemate_index::SURVEY_VERSION)
+    }
+}
