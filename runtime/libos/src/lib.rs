@@ -21,3 +21,11 @@ pub mod stat;
 pub mod syscall;
 pub mod time;
 pub mod user_space;
+
+use alloc::sync::Arc;
+
+use casemate_platform::start::HostFacts;
+use casemate_platform::thread::ThreadHandle;
+
+/// Entry from the platform layer, on the first thread.
+pub fn start(_facts: HostFacts, _thread: Arc<ThreadHandle>) {}

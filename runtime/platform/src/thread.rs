@@ -84,7 +84,7 @@ impl ThreadHandle {
 
 struct Start {
     handle: Arc<ThreadHandle>,
-    main: Box<dyn FnOnce() + Send>,
+    main: Box<dyn FnOnce(Arc<ThreadHandle>) + Send>,
 }
 
 fn new_slot() -> Option<*mut Slot> {
@@ -98,8 +98,8 @@ fn new_slot() -> Option<*mut Slot> {
     Some(Box::into_raw(Box::new(Slot { area: ThreadArea::new(base, top) })))
 }
 
-/// Starts a thread that runs `main` and ends.
-pub fn spawn(main: impl FnOnce() + Send + 'static) -> Result<Arc<ThreadHandle>, HostError> {
+/// Starts a thread that runs `main`, given its own handle, and ends.
+pub fn spawn(main: impl FnOnce(Arc<ThreadHandle>) + Send + 'static) -> Result<Arc<ThreadHandle>, HostError> {
     let slot = new_slot().ok_or(HostError(linux_raw_sys::errno::EAGAIN as i32))?;
     // SAFETY: the slot is ours until the new thread enters.
     let area = unsafe { core::ptr::addr_of_mut!((*slot).area) };
@@ -183,7 +183,7 @@ extern "C" fn run_start(area: u64) -> i64 {
     let Start { handle, main } = unsafe { *Box::from_raw((*area).start.cast::<Start>()) };
     // SAFETY: the area is this thread's.
     handle.host_thread.store(unsafe { (*area).host_thread }, SeqCst);
-    main();
+    main(handle.clone());
     handle.alive.store(false, SeqCst);
     drop(handle);
     // SAFETY: the local value was set by `set_local` on this thread and nobody else drops it.
@@ -204,7 +204,7 @@ pub(crate) fn enter_first(host_thread: u64, main: fn(Arc<ThreadHandle>)) -> ! {
     }
     let handle = ThreadHandle::new(area);
     handle.host_thread.store(host_thread, SeqCst);
-    let start = Box::new(Start { handle: handle.clone(), main: Box::new(move || main(handle)) });
+    let start = Box::new(Start { handle, main: Box::new(main) });
     // SAFETY: the slot is never given back; the start value is taken by `run_start` on this thread.
     unsafe {
         (*area).start = Box::into_raw(start).cast();

@@ -6,3 +6,10 @@ pub struct Location {}
 
 /// A process's view of the tree: root, working directory, umask.
 pub struct FsView {}
+
+impl FsView {
+    /// For a new process.
+    pub fn duplicate(&self) -> FsView {
+        FsView {}
+    }
+}

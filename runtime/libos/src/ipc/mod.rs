@@ -1,1 +1,3 @@
-//! Nothing yet.
+//! Communication between threads that needs no file: futexes.
+
+pub mod futex;

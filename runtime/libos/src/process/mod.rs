@@ -1,16 +1,27 @@
 //! Processes and threads: the objects everything else hangs off, and the loop that runs a thread.
 
+mod clone;
 mod context;
 mod credentials;
+pub mod exit;
 mod file_table;
+pub mod limits;
 mod process_table;
+mod run;
 mod thread;
+mod wait;
 
+pub use clone::{CloneArguments, CloneFlags, clone};
 pub use context::Context;
 pub use credentials::Credentials;
 pub use file_table::{Fd, FileTable};
-pub use process_table::{ExitState, Process, ProcessParts, all_processes, find_process, new_id};
+pub use limits::{Limits, Resource};
+pub use process_table::{
+    ExitState, Gate, Process, ProcessParts, ProgramImage, all_processes, find_process, new_id,
+};
+pub use run::run;
 pub use thread::{Thread, current_thread, set_current_thread};
+pub use wait::{WaitOptions, Waited, Which, wait_for_child};
 
 use alloc::sync::Arc;
 
@@ -25,3 +36,6 @@ pub fn current_process() -> Arc<Process> {
 pub fn current_address_space() -> Arc<AddressSpace> {
     current_thread().process().address_space()
 }
+
+/// Process id of the program that the manifest names; its end is the end of the run.
+pub const FIRST_PROCESS: u32 = 1;

@@ -3,12 +3,12 @@
 use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicU32, Ordering::*};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::*};
 
 use casemate_platform::sync::{Mutex, RwLock};
 
-use super::{Credentials, FileTable, Thread};
-use crate::events::{Events, Pollee};
+use super::{Credentials, FileTable, Limits, Thread};
+use crate::events::{Events, Pollee, Waiter};
 use crate::fs::FsView;
 use crate::mm::AddressSpace;
 use crate::signal::ProcessSignals;
@@ -48,6 +48,88 @@ pub struct Process {
     pub group: AtomicU32,
     /// Session id.
     pub session: AtomicU32,
+    /// Notified when a thread is gone.
+    pub thread_events: Pollee,
+    /// All threads are gone and the process waits to be waited for.
+    pub ended: AtomicBool,
+    /// Opened when a vfork child no longer uses its parent's memory.
+    vfork_gate: Mutex<Option<Arc<Gate>>>,
+    /// What it runs, for /proc.
+    pub image: RwLock<Arc<ProgramImage>>,
+    /// Resource limits.
+    pub limits: Limits,
+    /// Signal sent to the parent at the end; 0 for none.
+    pub exit_signal: AtomicU32,
+    /// What prctl(2) sets.
+    pub attributes: Attributes,
+}
+
+/// Settings of prctl(2) that are remembered.
+#[allow(missing_docs)]
+pub struct Attributes {
+    pub parent_death_signal: AtomicU32,
+    pub dumpable: AtomicU32,
+    pub keep_capabilities: AtomicU32,
+    pub timer_slack: AtomicU32,
+    pub subreaper: AtomicU32,
+    pub no_new_privileges: AtomicU32,
+}
+
+impl Attributes {
+    fn new() -> Attributes {
+        Attributes {
+            parent_death_signal: AtomicU32::new(0),
+            dumpable: AtomicU32::new(1),
+            keep_capabilities: AtomicU32::new(0),
+            timer_slack: AtomicU32::new(50_000),
+            subreaper: AtomicU32::new(0),
+            no_new_privileges: AtomicU32::new(0),
+        }
+    }
+}
+
+/// Something that opens once.
+pub struct Gate {
+    open: AtomicBool,
+    pollee: Pollee,
+}
+
+impl Gate {
+    /// A closed gate.
+    pub fn new() -> Arc<Gate> {
+        Arc::new(Gate { open: AtomicBool::new(false), pollee: Pollee::new() })
+    }
+
+    /// Opens it for good.
+    pub fn open(&self) {
+        self.open.store(true, SeqCst);
+        self.pollee.notify(Events::IN);
+    }
+
+    /// Sleeps until it is open or the thread must end; signals stay pending.
+    pub fn wait_through_signals(&self, thread: &Thread) {
+        let _registration = self.pollee.register(Waiter::current(), Events::IN);
+        loop {
+            casemate_platform::thread::clear_wake();
+            if self.open.load(SeqCst) || thread.must_end() {
+                return;
+            }
+            casemate_platform::thread::park(None);
+        }
+    }
+}
+
+/// What a process runs, as /proc shows it.
+#[derive(Clone, Debug, Default)]
+pub struct ProgramImage {
+    /// Absolute path of the executable.
+    pub executable: Vec<u8>,
+    /// Arguments.
+    pub arguments: Vec<Vec<u8>>,
+    /// Environment at the start.
+    pub environment: Vec<Vec<u8>>,
+    /// The auxiliary vector.
+    pub auxiliary: Vec<[u64; 2]>,
 }
 
 impl Process {
@@ -67,6 +149,13 @@ impl Process {
             child_events: Pollee::new(),
             group: AtomicU32::new(pid),
             session: AtomicU32::new(pid),
+            thread_events: Pollee::new(),
+            ended: AtomicBool::new(false),
+            vfork_gate: Mutex::new(parts.vfork_gate),
+            image: RwLock::new(parts.image),
+            limits: parts.limits,
+            exit_signal: AtomicU32::new(parts.exit_signal),
+            attributes: Attributes::new(),
         });
         PROCESSES.lock().insert(pid, Arc::downgrade(&process));
         process
@@ -85,6 +174,19 @@ impl Process {
     /// The descriptor table.
     pub fn files(&self) -> Arc<FileTable> {
         self.files.read().clone()
+    }
+
+    /// Lets the parent of a vfork go on.
+    pub fn release_parent(&self) {
+        let gate = self.vfork_gate.lock().take();
+        if let Some(gate) = gate {
+            gate.open();
+        }
+    }
+
+    /// Gives the memory up (or its share of it).
+    pub fn abandon_address_space(&self) {
+        drop(self.set_address_space(Arc::new(AddressSpace::new())));
     }
 
     /// Tells the parent that this process changed state.
@@ -107,6 +209,14 @@ pub struct ProcessParts {
     pub credentials: Arc<Credentials>,
     /// Its handlers.
     pub signals: ProcessSignals,
+    /// Resource limits.
+    pub limits: Limits,
+    /// What it runs.
+    pub image: Arc<ProgramImage>,
+    /// The gate to open at exec or exit.
+    pub vfork_gate: Option<Arc<Gate>>,
+    /// Signal for the parent at the end.
+    pub exit_signal: u32,
 }
 
 impl Drop for Process {

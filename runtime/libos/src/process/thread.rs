@@ -75,6 +75,12 @@ impl Thread {
         self.attention.store(on, SeqCst);
     }
 
+    /// Whether it must end.
+    #[inline]
+    pub fn must_end(&self) -> bool {
+        self.must_end.load(Relaxed)
+    }
+
     /// Asks the thread to look at its signals: it leaves its sleep or the program's code.
     pub fn interrupt(&self) {
         self.attention.store(true, SeqCst);

@@ -1,13 +1,15 @@
 //! The table of system calls: number, name, typed arguments, handler, and how complete it is.
 //!
 //! `docs/syscalls.md` is generated from it. One line a call, in number order:
-//! `number name(argument: Type, …) = module::handler; full` or `partly "what is missing"`.
+//! `number name(argument: Type, …) = module::handler [full]` or `[partly "what is missing"]`.
 
 use alloc::string::String;
 
 use super::argument::Argument;
+use super::{identity, limits, prctl, process, scheduling, system, thread};
 use crate::errno::{Errno, Result};
 use crate::process::Context;
+use crate::user_space::Addr;
 
 /// How complete a call is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +30,7 @@ macro_rules! state {
 }
 
 macro_rules! syscalls {
-    ($($number:literal $name:ident($($argument:ident: $kind:ty),*) = $handler:path; $state:ident $($what:literal)?)*) => {
+    ($($number:literal $name:ident($($argument:ident: $kind:ty),*) = $handler:path [$($state:tt)*])*) => {
         /// Calls the handler of system call `number`; `ENOSYS` when there is none.
         pub fn dispatch(context: &Context, number: u64, arguments: &[u64; 6]) -> Result<usize> {
             match number {
@@ -72,8 +74,72 @@ macro_rules! syscalls {
         }
 
         /// Every call with a handler: number, name, state.
-        pub const ALL: &[(u64, &str, State)] = &[$(($number, stringify!($name), state!($state $($what)?)),)*];
+        pub const ALL: &[(u64, &str, State)] = &[$(($number, stringify!($name), state!($($state)*)),)*];
     };
 }
 
-syscalls! {}
+syscalls! {
+    24 sched_yield() = scheduling::sys_sched_yield [full]
+    39 getpid() = identity::sys_getpid [full]
+    56 clone(flags: u64, stack: Addr, parent_tid: Addr, child_tid: Addr, tls: u64) = process::sys_clone [partly "no fork: CLONE_VM is needed; no namespaces"]
+    57 fork() = process::sys_fork [partly "always ENOSYS"]
+    58 vfork() = process::sys_vfork [full]
+    60 exit(status: i32) = process::sys_exit [full]
+    61 wait4(pid: i32, status: Addr, options: u32, usage: Addr) = process::sys_wait4 [partly "resource usage is zero"]
+    63 uname(at: Addr) = system::sys_uname [full]
+    97 getrlimit(resource: u32, at: Addr) = limits::sys_getrlimit [full]
+    98 getrusage(who: i32, at: Addr) = limits::sys_getrusage [partly "user time only"]
+    99 sysinfo(at: Addr) = system::sys_sysinfo [partly "memory is the program range; no load averages"]
+    100 times(at: Addr) = limits::sys_times [partly "user time only"]
+    102 getuid() = identity::sys_getuid [full]
+    104 getgid() = identity::sys_getgid [full]
+    105 setuid(uid: u32) = identity::sys_setuid [full]
+    106 setgid(gid: u32) = identity::sys_setgid [full]
+    107 geteuid() = identity::sys_geteuid [full]
+    108 getegid() = identity::sys_getegid [full]
+    109 setpgid(pid: i32, group: i32) = identity::sys_setpgid [full]
+    110 getppid() = identity::sys_getppid [full]
+    111 getpgrp() = identity::sys_getpgrp [full]
+    112 setsid() = identity::sys_setsid [full]
+    113 setreuid(uid: u32, euid: u32) = identity::sys_setreuid [full]
+    114 setregid(gid: u32, egid: u32) = identity::sys_setregid [full]
+    115 getgroups(size: i32, list: Addr) = identity::sys_getgroups [full]
+    116 setgroups(size: usize, list: Addr) = identity::sys_setgroups [full]
+    117 setresuid(uid: u32, euid: u32, suid: u32) = identity::sys_setresuid [full]
+    118 getresuid(uid: Addr, euid: Addr, suid: Addr) = identity::sys_getresuid [full]
+    119 setresgid(gid: u32, egid: u32, sgid: u32) = identity::sys_setresgid [full]
+    120 getresgid(gid: Addr, egid: Addr, sgid: Addr) = identity::sys_getresgid [full]
+    121 getpgid(pid: i32) = identity::sys_getpgid [full]
+    122 setfsuid(uid: u32) = identity::sys_setfsuid [full]
+    123 setfsgid(gid: u32) = identity::sys_setfsgid [full]
+    124 getsid(pid: i32) = identity::sys_getsid [full]
+    125 capget(header: Addr, data: Addr) = identity::sys_capget [partly "a fixed set for root"]
+    126 capset(header: Addr, data: Addr) = identity::sys_capset [partly "accepted, without effect"]
+    135 personality(persona: u32) = prctl::sys_personality [partly "PER_LINUX only"]
+    140 getpriority(which: u32, who: u32) = scheduling::sys_getpriority [partly "always nice 0"]
+    141 setpriority(which: u32, who: u32, value: i32) = scheduling::sys_setpriority [partly "without effect"]
+    142 sched_setparam(tid: i32, parameter: Addr) = scheduling::sys_sched_setparam [partly "priority 0 only"]
+    143 sched_getparam(tid: i32, parameter: Addr) = scheduling::sys_sched_getparam [full]
+    144 sched_setscheduler(tid: i32, policy: i32, parameter: Addr) = scheduling::sys_sched_setscheduler [partly "no real-time policies"]
+    145 sched_getscheduler(tid: i32) = scheduling::sys_sched_getscheduler [full]
+    146 sched_get_priority_max(policy: i32) = scheduling::sys_sched_get_priority_max [full]
+    147 sched_get_priority_min(policy: i32) = scheduling::sys_sched_get_priority_min [full]
+    148 sched_rr_get_interval(tid: i32, at: Addr) = scheduling::sys_sched_rr_get_interval [full]
+    157 prctl(option: u32, a: u64, b: u64, c: u64, d: u64) = prctl::sys_prctl [partly "names, dumpable, no_new_privs, subreaper flag and the like"]
+    158 arch_prctl(code: u32, value: u64) = thread::sys_arch_prctl [partly "no gs base"]
+    160 setrlimit(resource: u32, at: Addr) = limits::sys_setrlimit [full]
+    170 sethostname(at: Addr, length: usize) = system::sys_sethostname [full]
+    186 gettid() = thread::sys_gettid [full]
+    202 futex(at: Addr, operation: i32, value: u32, timeout: u64, second: Addr, third: u32) = thread::sys_futex [partly "no priority inheritance"]
+    203 sched_setaffinity(tid: i32, size: usize, at: Addr) = scheduling::sys_sched_setaffinity [partly "without effect"]
+    204 sched_getaffinity(tid: i32, size: usize, at: Addr) = scheduling::sys_sched_getaffinity [full]
+    218 set_tid_address(at: Addr) = thread::sys_set_tid_address [full]
+    231 exit_group(status: i32) = process::sys_exit_group [full]
+    247 waitid(kind: u32, id: u32, info: Addr, options: u32, usage: Addr) = process::sys_waitid [partly "no stops; resource usage is zero"]
+    273 set_robust_list(head: Addr, size: usize) = thread::sys_set_robust_list [full]
+    274 get_robust_list(tid: i32, head: Addr, size: Addr) = thread::sys_get_robust_list [full]
+    302 prlimit64(pid: i32, resource: u32, new: Addr, old: Addr) = limits::sys_prlimit64 [full]
+    309 getcpu(cpu: Addr, node: Addr) = scheduling::sys_getcpu [partly "always processor 0"]
+    318 getrandom(at: Addr, length: usize, flags: u32) = system::sys_getrandom [full]
+    435 clone3(at: Addr, size: usize) = process::sys_clone3 [partly "as clone"]
+}

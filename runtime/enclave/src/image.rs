@@ -1,0 +1,54 @@
+//! Entry point, self-relocation, allocator, panic.
+
+use casemate_freestanding::relocation::{Dynamic, relocate};
+use casemate_platform::{console, heap::EnclaveHeap, start};
+
+#[global_allocator]
+static HEAP: EnclaveHeap = EnclaveHeap::new();
+
+core::arch::global_asm!(
+    r#"
+    .text
+    .globl _start
+_start:                         // rdi reason, rsi and rdx as the reason says
+    test rdi, rdi
+    jne 1f
+    push rdi
+    push rsi
+    push rdx
+    lea rdi, [rip + __ehdr_start]
+    lea rsi, [rip + _DYNAMIC]
+    call casemate_enclave_relocate
+    pop rdx
+    pop rsi
+    pop rdi
+    test al, al
+    jne 1f
+    mov rax, -1
+    ret
+1:
+    jmp casemate_enclave_enter
+"#
+);
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn casemate_enclave_relocate(base: u64, dynamic: *const Dynamic) -> bool {
+    // SAFETY: called once, by `_start`, with the addresses that the linker gave this image; the loader maps it writable.
+    unsafe { relocate(base, dynamic) }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn casemate_enclave_enter(reason: u64, a: u64, b: u64) -> i64 {
+    start::enter(reason, a, b, casemate_libos::start)
+}
+
+#[panic_handler]
+fn panic(info: &core::panic::PanicInfo) -> ! {
+    match info.location() {
+        Some(location) => {
+            console::print_raw(format_args!("casemate: fatal: {} at {location}", info.message()))
+        }
+        None => console::print_raw(format_args!("casemate: fatal: {}", info.message())),
+    }
+    console::fatal("the library OS stopped itself")
+}

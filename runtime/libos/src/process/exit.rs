@@ -1,0 +1,94 @@
+//! The end of threads and processes, and waiting for children.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::sync::atomic::Ordering::*;
+
+use casemate_platform::{host, user};
+
+use super::{Context, ExitState, Process, Thread};
+use crate::ipc::futex;
+use crate::user_space::{self, Addr};
+
+/// Begins the end of the whole process: every thread ends as soon as it can. The first state given counts.
+pub fn begin_exit(process: &Process, state: ExitState) {
+    let mut exit_state = process.exit_state.lock();
+    if exit_state.is_none() {
+        *exit_state = Some(state);
+    }
+    drop(exit_state);
+    end_threads(process, None);
+}
+
+/// Tells every thread but `except` to end.
+pub fn end_threads(process: &Process, except: Option<&Arc<Thread>>) {
+    let threads: Vec<Arc<Thread>> = process.threads.lock().clone();
+    for thread in threads.iter().filter(|thread| except.is_none_or(|kept| kept.tid != thread.tid)) {
+        thread.must_end.store(true, SeqCst);
+        thread.interrupt();
+    }
+}
+
+/// Ends the calling thread only; with the last thread the process ends with this status.
+pub fn end_thread(context: &Context, status: u8) {
+    context.thread.must_end.store(true, SeqCst);
+    let process = context.process();
+    let mut exit_state = process.exit_state.lock();
+    if exit_state.is_none() && process.threads.lock().len() == 1 {
+        *exit_state = Some(ExitState::Exited(status));
+    }
+}
+
+/// The calling thread leaves: robust futexes, the clear-tid word, the list of threads; with the last one the process.
+pub(super) fn leave(context: &Context) {
+    let thread = context.thread;
+    futex::release_robust_list(thread);
+    let clear_tid = thread.clear_tid.load(Relaxed);
+    let process = context.process();
+    let last = {
+        let mut threads = process.threads.lock();
+        threads.retain(|other| other.tid != thread.tid);
+        threads.is_empty()
+    };
+    process.thread_events.notify(crate::events::Events::IN);
+    if clear_tid != 0 && user_space::write_u32(Addr(clear_tid), 0).is_ok() {
+        futex::wake(Addr(clear_tid), 1, futex::ANY);
+    }
+    if last {
+        end_process(process);
+    }
+}
+
+/// Ends the process: descriptors, memory, children, parent. The first process takes the whole run with it.
+fn end_process(process: &Arc<Process>) {
+    let state = *process.exit_state.lock().get_or_insert(ExitState::Exited(0));
+    for file in process.files().remove_where(|_, _| true) {
+        file.closing(process);
+    }
+    if process.pid == super::FIRST_PROCESS {
+        match state {
+            ExitState::Exited(status) => host::exit(status, 0),
+            ExitState::Killed(signal) => host::exit(0, signal),
+        }
+    }
+    process.release_parent();
+    process.abandon_address_space();
+    let orphans: Vec<Arc<Process>> = core::mem::take(&mut *process.children.lock());
+    if let Some(first) = super::find_process(super::FIRST_PROCESS) {
+        for orphan in orphans {
+            *orphan.parent.lock() = Arc::downgrade(&first);
+            let ended = orphan.exit_state.lock().is_some() && orphan.threads.lock().is_empty();
+            first.children.lock().push(orphan);
+            if ended {
+                first.child_events.notify(crate::events::Events::IN);
+            }
+        }
+    }
+    process.ended.store(true, SeqCst);
+    process.notify_parent();
+}
+
+/// Whether an address can be one of program memory at all.
+pub fn is_program_address(address: u64) -> bool {
+    user::check_range(address, 1).is_ok()
+}

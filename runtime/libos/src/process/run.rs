@@ -1,0 +1,85 @@
+//! The loop that every program thread runs in: resume the program, match the trap, handle it, look after signals, again.
+
+use alloc::sync::Arc;
+use core::cell::RefCell;
+
+use casemate_platform::context::{Exception, Trap, UserContext};
+
+use super::exit::leave;
+use super::{Context, Thread, set_current_thread};
+use crate::errno::Errno;
+use crate::signal::{self, Next};
+use crate::syscall;
+use crate::user_space::Access;
+
+/// Runs `thread` from `registers` on until it ends. Called on the enclave thread that is to be it.
+pub fn run(thread: &Arc<Thread>, registers: UserContext) {
+    set_current_thread(thread.clone());
+    let registers = RefCell::new(registers);
+    let context = Context { thread, registers: &registers };
+    while !thread.must_end() {
+        let trap = registers.borrow_mut().run();
+        match trap {
+            Trap::Syscall => serve_call(&context),
+            Trap::Exception(exception) => serve_exception(&context, exception),
+            Trap::Interrupt => {
+                signal::attend(&context, None);
+            }
+        }
+    }
+    leave(&context);
+}
+
+/// Serves one system call, however often it is cut short, and signals after it.
+fn serve_call(context: &Context) {
+    loop {
+        let result = syscall::serve(context);
+        let restart = match result {
+            Err(error) if error.is_restart() => Some(error),
+            _ => {
+                if let Some(value) = syscall::to_register(result) {
+                    context.registers.borrow_mut().regs.rax = value;
+                }
+                None
+            }
+        };
+        if restart.is_none() && !context.thread.has_signal() {
+            return;
+        }
+        if context.thread.must_end() || signal::attend(context, restart) == Next::Resume {
+            return;
+        }
+    }
+}
+
+/// x86 exception vector of a page fault.
+const PAGE_FAULT: u8 = 14;
+
+fn serve_exception(context: &Context, exception: Exception) {
+    if exception.vector == PAGE_FAULT {
+        let access = if exception.error_code & 0x10 != 0 {
+            Access::Execute
+        } else if exception.error_code & 2 != 0 {
+            Access::Write
+        } else {
+            Access::Read
+        };
+        if context.process().address_space().make_present(exception.address, access) {
+            return;
+        }
+    }
+    signal::raise_exception(context, exception);
+    if context.thread.has_signal() {
+        signal::attend(context, None);
+    }
+}
+
+impl Errno {
+    /// Whether it is one of the internal restart codes.
+    pub fn is_restart(self) -> bool {
+        matches!(
+            self,
+            Errno::ERESTARTSYS | Errno::ERESTARTNOINTR | Errno::ERESTARTNOHAND | Errno::ERESTART_RESTARTBLOCK
+        )
+    }
+}

@@ -1,0 +1,140 @@
+//! sched_*, getpriority, setpriority, getcpu: one kind of thread, on all the host's processors.
+
+use core::sync::atomic::{AtomicU32, Ordering::*};
+
+use crate::errno::{Errno, Result};
+use crate::process::{Context, all_processes};
+use crate::user_space::{self, Addr};
+
+static PROCESSORS: AtomicU32 = AtomicU32::new(1);
+
+/// Sets the number of processors shown; called once at start.
+pub fn set_processors(count: u32) {
+    PROCESSORS.store(count.max(1), Relaxed);
+}
+
+/// How many processors there are.
+pub fn processors() -> u32 {
+    PROCESSORS.load(Relaxed)
+}
+
+fn check_thread(ctx: &Context, tid: i32) -> Result<()> {
+    if tid < 0 {
+        return Err(Errno::EINVAL);
+    }
+    let exists = tid == 0
+        || tid as u32 == ctx.thread.tid
+        || all_processes()
+            .iter()
+            .any(|process| process.threads.lock().iter().any(|thread| thread.tid == tid as u32));
+    if exists { Ok(()) } else { Err(Errno::ESRCH) }
+}
+
+/// sched_yield(2).
+pub fn sys_sched_yield(_ctx: &Context) -> Result<usize> {
+    casemate_platform::host::yield_now();
+    Ok(0)
+}
+
+/// sched_getaffinity(2): all processors.
+pub fn sys_sched_getaffinity(ctx: &Context, tid: i32, size: usize, at: Addr) -> Result<usize> {
+    check_thread(ctx, tid)?;
+    let needed = (processors() as usize).div_ceil(64) * 8;
+    if size < needed || size % 8 != 0 {
+        return Err(Errno::EINVAL);
+    }
+    for word in 0..needed as u64 / 8 {
+        let left = processors() as u64 - word * 64;
+        let mask = if left >= 64 { u64::MAX } else { (1 << left) - 1 };
+        user_space::write_u64(Addr(at.0 + word * 8), mask)?;
+    }
+    Ok(needed)
+}
+
+/// sched_setaffinity(2): a mask with at least one existing processor is accepted and has no effect.
+pub fn sys_sched_setaffinity(ctx: &Context, tid: i32, size: usize, at: Addr) -> Result<usize> {
+    check_thread(ctx, tid)?;
+    let mut mask = [0u8; 128];
+    let length = size.min(mask.len());
+    user_space::copy_in(&mut mask[..length], at)?;
+    let any = (0..processors() as usize).any(|cpu| mask[cpu / 8] >> (cpu % 8) & 1 == 1);
+    if any { Ok(0) } else { Err(Errno::EINVAL) }
+}
+
+/// sched_getscheduler(2): SCHED_OTHER.
+pub fn sys_sched_getscheduler(ctx: &Context, tid: i32) -> Result<usize> {
+    check_thread(ctx, tid).map(|()| 0)
+}
+
+/// sched_setscheduler(2): only what changes nothing.
+pub fn sys_sched_setscheduler(ctx: &Context, tid: i32, policy: i32, parameter: Addr) -> Result<usize> {
+    check_thread(ctx, tid)?;
+    let priority = user_space::read_u32(parameter)? as i32;
+    match policy & !0x4000_0000 {
+        0 | 3 | 5 if priority == 0 => Ok(0),
+        1 | 2 if (1..=99).contains(&priority) => Err(Errno::EPERM),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+/// sched_getparam(2).
+pub fn sys_sched_getparam(ctx: &Context, tid: i32, parameter: Addr) -> Result<usize> {
+    check_thread(ctx, tid)?;
+    user_space::write_u32(parameter, 0)?;
+    Ok(0)
+}
+
+/// sched_setparam(2).
+pub fn sys_sched_setparam(ctx: &Context, tid: i32, parameter: Addr) -> Result<usize> {
+    check_thread(ctx, tid)?;
+    if user_space::read_u32(parameter)? == 0 { Ok(0) } else { Err(Errno::EINVAL) }
+}
+
+/// sched_get_priority_max(2).
+pub fn sys_sched_get_priority_max(_ctx: &Context, policy: i32) -> Result<usize> {
+    match policy {
+        1 | 2 => Ok(99),
+        0 | 3 | 5 | 6 => Ok(0),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+/// sched_get_priority_min(2).
+pub fn sys_sched_get_priority_min(_ctx: &Context, policy: i32) -> Result<usize> {
+    match policy {
+        1 | 2 => Ok(1),
+        0 | 3 | 5 | 6 => Ok(0),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+/// sched_rr_get_interval(2).
+pub fn sys_sched_rr_get_interval(ctx: &Context, tid: i32, at: Addr) -> Result<usize> {
+    check_thread(ctx, tid)?;
+    user_space::write(at, &[0u64, 4_000_000])?;
+    Ok(0)
+}
+
+/// getpriority(2): nice value 0, in the system call's encoding (20 − nice).
+pub fn sys_getpriority(_ctx: &Context, which: u32, _who: u32) -> Result<usize> {
+    if which > 2 { Err(Errno::EINVAL) } else { Ok(20) }
+}
+
+/// setpriority(2): accepted and without effect, as niceness is the host's business.
+pub fn sys_setpriority(ctx: &Context, which: u32, _who: u32, value: i32) -> Result<usize> {
+    match which {
+        0..=2 if value >= 0 || ctx.process().credentials.read().euid == 0 => Ok(0),
+        0..=2 => Err(Errno::EACCES),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+/// getcpu(2): which processor a thread runs on is the host's word and of no use inside; 0.
+pub fn sys_getcpu(_ctx: &Context, cpu: Addr, node: Addr) -> Result<usize> {
+    for place in [cpu, node] {
+        if !place.is_null() {
+            user_space::write_u32(place, 0)?;
+        }
+    }
+    Ok(0)
+}

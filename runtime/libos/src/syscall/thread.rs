@@ -1,0 +1,141 @@
+//! Calls about the calling thread: ids, TLS, futexes, robust lists.
+
+use core::sync::atomic::Ordering::*;
+
+use casemate_platform::clock;
+use casemate_platform::context::{fs_base, set_fs_base};
+use linux_raw_sys::general as raw;
+
+use crate::errno::{Errno, Result};
+use crate::events::Deadline;
+use crate::ipc::futex;
+use crate::process::Context;
+use crate::user_space::{self, Addr};
+
+/// gettid(2).
+pub fn sys_gettid(ctx: &Context) -> Result<usize> {
+    Ok(ctx.thread.tid as usize)
+}
+
+/// set_tid_address(2).
+pub fn sys_set_tid_address(ctx: &Context, at: Addr) -> Result<usize> {
+    ctx.thread.clear_tid.store(at.0, Relaxed);
+    Ok(ctx.thread.tid as usize)
+}
+
+/// set_robust_list(2).
+pub fn sys_set_robust_list(ctx: &Context, head: Addr, size: usize) -> Result<usize> {
+    if size != 24 {
+        return Err(Errno::EINVAL);
+    }
+    ctx.thread.robust_list.store(head.0, Relaxed);
+    Ok(0)
+}
+
+/// get_robust_list(2).
+pub fn sys_get_robust_list(ctx: &Context, tid: i32, head: Addr, size: Addr) -> Result<usize> {
+    let value = if tid == 0 || tid as u32 == ctx.thread.tid {
+        ctx.thread.robust_list.load(Relaxed)
+    } else {
+        let threads = ctx.process().threads.lock();
+        let found = threads.iter().find(|thread| thread.tid == tid as u32).ok_or(Errno::ESRCH)?;
+        found.robust_list.load(Relaxed)
+    };
+    user_space::write_u64(size, 24)?;
+    user_space::write_u64(head, value)?;
+    Ok(0)
+}
+
+const ARCH_SET_GS: u32 = 0x1001;
+const ARCH_SET_FS: u32 = 0x1002;
+const ARCH_GET_FS: u32 = 0x1003;
+
+/// arch_prctl(2). The gs base is the library OS's and cannot be set.
+pub fn sys_arch_prctl(_ctx: &Context, code: u32, value: u64) -> Result<usize> {
+    match code {
+        ARCH_SET_FS if set_fs_base(value) => Ok(0),
+        ARCH_SET_FS | ARCH_SET_GS => Err(Errno::EPERM),
+        ARCH_GET_FS => user_space::write_u64(Addr(value), fs_base()).map(|()| 0),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+const COMMAND: u32 = 0x7f;
+const CLOCK_REALTIME: u32 = raw::FUTEX_CLOCK_REALTIME;
+
+/// Reads a timespec and gives ns; `EINVAL` when it is not a valid one.
+pub(crate) fn read_timespec(at: Addr) -> Result<u64> {
+    let [seconds, nanoseconds]: [i64; 2] = user_space::read(at)?;
+    if seconds < 0 || !(0..1_000_000_000).contains(&nanoseconds) {
+        return Err(Errno::EINVAL);
+    }
+    Ok((seconds as u64).saturating_mul(1_000_000_000).saturating_add(nanoseconds as u64))
+}
+
+fn absolute_deadline(at_ns: u64, realtime: bool) -> Deadline {
+    if !realtime {
+        return Deadline(Some(at_ns));
+    }
+    let now = clock::now();
+    Deadline(Some(now.monotonic_ns.saturating_add(at_ns.saturating_sub(now.realtime_ns))))
+}
+
+/// futex(2). Priority-inheritance operations are `ENOSYS`.
+pub fn sys_futex(
+    _ctx: &Context,
+    at: Addr,
+    operation: i32,
+    value: u32,
+    timeout: u64,
+    second: Addr,
+    third: u32,
+) -> Result<usize> {
+    let operation = operation as u32;
+    let command = operation & COMMAND;
+    let realtime = operation & CLOCK_REALTIME != 0;
+    if realtime && !matches!(command, raw::FUTEX_WAIT | raw::FUTEX_WAIT_BITSET) {
+        return Err(Errno::ENOSYS);
+    }
+    match command {
+        raw::FUTEX_WAIT => {
+            let deadline = match timeout {
+                0 => Deadline::NEVER,
+                at => Deadline::after(read_timespec(Addr(at))?),
+            };
+            futex::wait(at, value, futex::ANY, deadline).map(|()| 0)
+        }
+        raw::FUTEX_WAIT_BITSET => {
+            let deadline = match timeout {
+                0 => Deadline::NEVER,
+                at => absolute_deadline(read_timespec(Addr(at))?, realtime),
+            };
+            futex::wait(at, value, third, deadline).map(|()| 0)
+        }
+        raw::FUTEX_WAKE | raw::FUTEX_WAKE_BITSET => {
+            let bitset = if command == raw::FUTEX_WAKE { futex::ANY } else { third };
+            if bitset == 0 || at.0 % 4 != 0 {
+                return Err(Errno::EINVAL);
+            }
+            if !crate::process::exit::is_program_address(at.0) {
+                return Err(Errno::EFAULT);
+            }
+            Ok(futex::wake(at, (value as i32).max(1) as usize, bitset))
+        }
+        raw::FUTEX_REQUEUE | raw::FUTEX_CMP_REQUEUE => {
+            let (wake, moved) = (value as i32, timeout as u32 as i32);
+            if wake < 0 || moved < 0 {
+                return Err(Errno::EINVAL);
+            }
+            let expected = (command == raw::FUTEX_CMP_REQUEUE).then_some(third);
+            futex::requeue(at, second, wake as usize, moved as usize, expected)
+        }
+        raw::FUTEX_WAKE_OP => futex::wake_op(
+            at,
+            second,
+            (value as i32).max(1) as usize,
+            (timeout as i32).max(1) as usize,
+            third,
+        ),
+        _ => Err(Errno::ENOSYS),
+    }
+}
