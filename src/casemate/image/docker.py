@@ -21,7 +21,7 @@ from casemate.image.descriptors import (
     sha256_digest,
 )
 from casemate.image.layers import decompressing, sniff_compression
-from casemate.image.references import Reference, docker_repo_tag
+from casemate.image.references import Reference, full_repo_tag
 from casemate.image.sources import Layer, SourceImage
 
 _REMEDY = "write the archive again with docker save or skopeo copy"
@@ -86,12 +86,12 @@ def _choose(reference: Reference, items: list[dict[str, Any]]) -> dict[str, Any]
                 remedy=f"name one: {', '.join(tags)}",
             )
         return items[0]
-    wanted = docker_repo_tag(reference.name)
+    wanted = full_repo_tag(reference.name)
     for item in items:
-        if wanted in (item.get("RepoTags") or []):
+        if any(isinstance(tag, str) and full_repo_tag(tag) == wanted for tag in item.get("RepoTags") or []):
             return item
     raise ImageError(
-        f"there is no image '{wanted}'",
+        f"there is no image '{reference.name}'",
         where=str(reference.path),
         remedy=f"it has: {', '.join(tags) or 'no named images'}",
     )

@@ -63,3 +63,12 @@ def docker_repo_tag(name: str) -> str:
     """The full NAME:TAG that an archive of Docker's records."""
     last = name.rsplit("/", 1)[-1]
     return name if ":" in last else f"{name}:latest"
+
+
+def full_repo_tag(name: str) -> str:
+    """With Docker's default registry and namespace written out, so that two spellings compare equal."""
+    name = docker_repo_tag(name)
+    first, slash, _ = name.partition("/")
+    if not slash or not ("." in first or ":" in first or first == "localhost"):
+        name = f"docker.io/{name}" if slash else f"docker.io/library/{name}"
+    return name

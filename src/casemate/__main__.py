@@ -1,0 +1,5 @@
+"""``python -m casemate`` is the command ``casemate``."""
+
+from casemate.cli import main
+
+main()
