@@ -45,27 +45,29 @@ class Placed:
     store: Path
 
 
+def placed_before(image: SourceImage) -> Placed | None:
+    """The image when all of it is in the cache already, which the second and every later run finds."""
+    try:
+        store = cache_directory("store")
+        bundle = store.parent / "bundles" / json.loads(_marker(image).read_bytes())["bundle"]
+    except (OSError, ValueError, KeyError):
+        return None
+    return Placed(bundle, store) if bundle.is_dir() else None
+
+
 def place(image: SourceImage, progress: Progress = lambda _size: None) -> Placed:
     """Puts what is missing of a shielded image into the cache."""
     try:
-        store = cache_directory("store")
-        marker = cache_directory("store", "images") / image.digest.replace(":", "-")
-        placed = _placed_before(marker, store)
-        if placed is None:
-            placed = Placed(_place_bundle(image), store)
-            _place_files(image, placed, progress)
-            replace_file(marker, json.dumps({"bundle": placed.bundle.name}).encode())
+        placed = Placed(_place_bundle(image), cache_directory("store"))
+        _place_files(image, placed, progress)
+        replace_file(_marker(image), json.dumps({"bundle": placed.bundle.name}).encode())
     except OSError as error:
         raise describe_os_error(error, "cannot put the image's files into the cache") from None
     return placed
 
 
-def _placed_before(marker: Path, store: Path) -> Placed | None:
-    try:
-        bundle = store.parent / "bundles" / json.loads(marker.read_bytes())["bundle"]
-    except (OSError, ValueError, KeyError):
-        return None
-    return Placed(bundle, store) if bundle.is_dir() else None
+def _marker(image: SourceImage) -> Path:
+    return cache_directory("store", "images") / image.digest.replace(":", "-")
 
 
 def _place_bundle(image: SourceImage) -> Path:
