@@ -17,7 +17,7 @@ unexport CARGO_BUILD_RUSTFLAGS
 
 TRIPLE := x86_64-unknown-linux-gnu
 FREESTANDING := --config runtime/freestanding.toml --profile freestanding --target $(TRIPLE)
-FREESTANDING_CRATES := $(foreach crate,enclave host,$(if $(wildcard runtime/$(crate)/Cargo.toml),casemate-$(crate)))
+FREESTANDING_CRATES := $(strip $(foreach crate,enclave host,$(if $(wildcard runtime/$(crate)/Cargo.toml),casemate-$(crate))))
 # Crates without a test harness on the host: the freestanding binaries, and the extension module, which pytest tests.
 HOST_UNTESTED := casemate-enclave casemate-host casemate-python
 RUNTIME := src/casemate/_runtime
@@ -38,7 +38,7 @@ $(BIN)/python: | system-build
 # The extension module and the package; again only when the Rust sources or the dependencies change.
 $(BIN)/.installed: pyproject.toml $(RUST_SOURCES) | $(BIN)/python
 	$(BIN)/python -m pip install --quiet 'maturin>=1.7,<2'
-	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin develop --release --extras dev --quiet
+	PIP_QUIET=1 VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin develop --release --extras dev --quiet
 	touch $@
 
 wheel: install
