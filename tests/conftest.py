@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -69,3 +69,25 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path.mkdir()
     monkeypatch.setenv("XDG_CACHE_HOME", str(path))
     return path
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Tests never read or fill the user's own cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("xdg-cache")))
+        yield
+
+
+@pytest.fixture
+def runtime_files(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the runtime is not built, two small stand-ins: for tests of images, which do not run them."""
+    from casemate.loader import files
+
+    directory = Path(files.__file__).parent.parent / "_runtime"
+    if all((directory / name).is_file() for name in ("casemate-host", "enclave")):
+        return
+    stand_in = tmp_path_factory.mktemp("runtime")
+    (stand_in / "casemate-host").write_bytes(b"\x7fELF loader")
+    (stand_in / "enclave").write_bytes(b"\x7fELF enclave")
+    monkeypatch.setattr(files, "_DIRECTORY", stand_in)

@@ -61,7 +61,11 @@ class ImageArchive:
             raise describe_os_error(error, "cannot open the archive", str(path)) from None
         self._members: dict[str, tuple[int, int]] = {}
         self._links: dict[str, str] = {}
-        self._read_headers()
+        try:
+            self._read_headers()
+        except BaseException:
+            self._file.close()
+            raise
 
     def _read_headers(self) -> None:
         reader = TarReader(_HeaderStream(self._file), self.where)

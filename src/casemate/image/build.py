@@ -10,7 +10,8 @@ from typing import Any
 from casemate import __version__
 from casemate.errors import ImageError
 from casemate.image.config import ImageConfig
-from casemate.image.descriptors import sha256_digest
+from casemate.image.derivation import derive_manifest
+from casemate.image.descriptors import canonical_json, sha256_digest
 from casemate.image.layers import Limits
 from casemate.image.references import Reference
 from casemate.image.scan import ScannedLayer, scan_layer
@@ -28,7 +29,7 @@ from casemate.image.shielded import (
 )
 from casemate.image.sources import SourceImage, open_source
 from casemate.image.view import ImageView
-from casemate.image.writers import OutputImage, canonical_json, write_image
+from casemate.image.writers import OutputImage, write_image
 from casemate.loader.files import runtime_file
 
 DEFAULT_MAX_UNPACKED_BYTES = 64 << 30
@@ -85,8 +86,9 @@ def build(
                 where=str(source),
                 remedy="shielding needs that name: build from the original image, or move what is there",
             )
-        manifest, warnings = _manifest(view, image.config, options)
-        bundle = Bundle(*bundle_parts, index=view.index.to_bytes(), manifest=manifest)
+        index = view.index.to_bytes()
+        manifest, warnings = _manifest(view, image.config, options, len(index))
+        bundle = Bundle(*bundle_parts, index=index, manifest=manifest)
         layer = shielded_layer(bundle, len(image.layers) + 1)
         labels = {
             LABEL_VERSION: __version__,
@@ -134,6 +136,8 @@ def _scan(image: SourceImage, options: BuildOptions, progress: Progress) -> list
     return [done[layer.diff_id] for layer in image.layers]
 
 
-def _manifest(view: ImageView, config: ImageConfig, options: BuildOptions) -> tuple[bytes, list[str]]:
+def _manifest(view: ImageView, config: ImageConfig, options: BuildOptions, index_size: int) -> tuple[bytes, list[str]]:
     """The canonical manifest: what the image says, and over it what the user says."""
-    raise NotImplementedError
+    if options.manifest is not None:
+        raise ImageError("manifests of the user's are not read yet", remedy="leave out --manifest")
+    return derive_manifest(view, config, options.insecure_args, index_size), []

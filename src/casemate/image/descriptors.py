@@ -107,6 +107,11 @@ def parse_descriptor(value: object, where: str) -> Descriptor:
     )
 
 
+def canonical_json(value: object) -> bytes:
+    """The same value, the same bytes."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
 def string_map(value: object, where: str) -> dict[str, str]:
     if not isinstance(value, dict) or not all(isinstance(v, str) for v in value.values()):
         raise ImageError("annotations are not strings", where=where, remedy=_REMEDY)

@@ -23,6 +23,10 @@ _MAX_ZSTD_WINDOW = 1 << 27
 _REMEDY = "the layer is corrupt: fetch or build the image again"
 
 
+class LimitError(ImageError):
+    """An image that would unpack to more than was allowed."""
+
+
 class Limits:
     """What an image may unpack to, counted over all its layers: many small bombs are one big one."""
 
@@ -36,13 +40,13 @@ class Limits:
         self._bytes += size
         self._entries += entries
         if self._bytes > self.max_bytes:
-            raise ImageError(
+            raise LimitError(
                 f"the image unpacks to more than {self.max_bytes} bytes",
                 where=where,
                 remedy="refuse it, or raise the limit with --max-unpacked-size",
             )
         if self._entries > self.max_entries:
-            raise ImageError(
+            raise LimitError(
                 f"the image has more than {self.max_entries} entries",
                 where=where,
                 remedy="refuse it, or raise the limit with --max-entries",

@@ -16,7 +16,7 @@ from casemate import __version__
 from casemate._core import SURVEY_VERSION, FileHasher, FileSummary, IndexFormatError, LayerTable
 from casemate.errors import ImageError
 from casemate.image.cachedir import cache_directory, replace_file
-from casemate.image.layers import Limits, PlainLayer
+from casemate.image.layers import LimitError, Limits, PlainLayer
 from casemate.image.programs import HEAD_BYTES, Program, read_program
 from casemate.image.sources import Layer
 from casemate.image.tarstream import TarEntry, TarReader
@@ -103,20 +103,33 @@ def _scan(layer: Layer, limits: Limits, progress: Progress) -> tuple[LayerTable,
     with PlainLayer(layer) as plain:
         stream = _Counting(plain, limits, layer.where, progress)
         reader = TarReader(stream, layer.where)
-        holes = 0
-        for entry in reader:
-            facts.entries += 1
-            hole = entry.size - entry.stored
-            limits.spend(layer.where, size=hole, entries=1)
-            holes += hole
-            try:
-                _add(table, facts, entry, reader, layer.where)
-            except IndexFormatError as error:
-                raise ImageError(str(error), where=layer.where, remedy="refuse the image or rebuild it") from None
-        reader.read_rest()
+        try:
+            holes = _read_entries(table, facts, reader, limits, layer.where)
+        except LimitError:
+            raise
+        except ImageError:
+            # When the bytes are not those that were meant, that is the better explanation.
+            reader.read_rest()
+            raise
         facts.plain_size = stream.total
         facts.unpacked_size = stream.total + holes
     return table, facts
+
+
+def _read_entries(table: LayerTable, facts: LayerFacts, reader: TarReader, limits: Limits, where: str) -> int:
+    """Fills table and facts to the verified end of the layer; returns the bytes that are holes of sparse files."""
+    holes = 0
+    for entry in reader:
+        facts.entries += 1
+        hole = entry.size - entry.stored
+        limits.spend(where, size=hole, entries=1)
+        holes += hole
+        try:
+            _add(table, facts, entry, reader, where)
+        except IndexFormatError as error:
+            raise ImageError(str(error), where=where, remedy="refuse the image or rebuild it") from None
+    reader.read_rest()
+    return holes
 
 
 def _add(table: LayerTable, facts: LayerFacts, entry: TarEntry, reader: TarReader, where: str) -> None:

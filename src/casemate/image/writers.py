@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import io
-import json
 import os
 import shutil
 import stat
@@ -31,6 +30,7 @@ from casemate.image.descriptors import (
     ByteStream,
     Descriptor,
     VerifyingReader,
+    canonical_json,
     parse_json_object,
     sha256_digest,
 )
@@ -66,11 +66,6 @@ class OutputImage:
         if self.annotations:
             value["annotations"] = self.annotations
         return canonical_json(value)
-
-
-def canonical_json(value: object) -> bytes:
-    """The same value, the same bytes."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def write_image(reference: Reference, image: OutputImage, progress: Progress = lambda _size: None) -> str:
