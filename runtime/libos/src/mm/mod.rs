@@ -2,4 +2,4 @@
 
 mod address_space;
 
-pub use address_space::AddressSpace;
+pub use address_space::{AddressSpace, FaultOutcome};

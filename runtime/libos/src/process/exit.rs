@@ -5,9 +5,11 @@ use alloc::vec::Vec;
 use core::sync::atomic::Ordering::*;
 
 use casemate_platform::{host, user};
+use linux_raw_sys::general as raw;
 
 use super::{Context, ExitState, Process, Thread};
 use crate::ipc::futex;
+use crate::signal::{ActionFlags, Handler, Signal, SignalInfo, send_to_process};
 use crate::user_space::{self, Addr};
 
 /// Begins the end of the whole process: every thread ends as soon as it can. The first state given counts.
@@ -85,7 +87,29 @@ fn end_process(process: &Arc<Process>) {
         }
     }
     process.ended.store(true, SeqCst);
-    process.notify_parent();
+    tell_parent(process, state);
+}
+
+/// Sends the exit signal; a parent that ignores SIGCHLD never sees the child again.
+fn tell_parent(process: &Arc<Process>, state: ExitState) {
+    let Some(parent) = process.parent.lock().upgrade() else { return };
+    if let Ok(signal) = Signal::new(process.exit_signal.load(Relaxed)) {
+        let action = parent.signals.action(signal);
+        if signal == Signal::CHLD
+            && (action.handler == Handler::Ignore || action.flags.contains(ActionFlags::NO_CHILD_WAIT))
+        {
+            parent.children.lock().retain(|child| child.pid != process.pid);
+        }
+        let (code, status) = match state {
+            ExitState::Exited(status) => (raw::CLD_EXITED, status as u64),
+            ExitState::Killed(signal) => (raw::CLD_KILLED, signal as u64),
+        };
+        let uid = process.credentials.read().uid;
+        let mut info = SignalInfo::from_process(signal, code as i32, process.pid, uid);
+        info.fields[1] = status;
+        let _ = send_to_process(&parent, info);
+    }
+    parent.child_events.notify(crate::events::Events::IN);
 }
 
 /// Whether an address can be one of program memory at all.

@@ -188,13 +188,6 @@ impl Process {
     pub fn abandon_address_space(&self) {
         drop(self.set_address_space(Arc::new(AddressSpace::new())));
     }
-
-    /// Tells the parent that this process changed state.
-    pub fn notify_parent(&self) {
-        if let Some(parent) = self.parent.lock().upgrade() {
-            parent.child_events.notify(Events::IN);
-        }
-    }
 }
 
 /// What a new process starts with.

@@ -8,6 +8,7 @@ use casemate_platform::context::{Exception, Trap, UserContext};
 use super::exit::leave;
 use super::{Context, Thread, set_current_thread};
 use crate::errno::Errno;
+use crate::mm::FaultOutcome;
 use crate::signal::{self, Next};
 use crate::syscall;
 use crate::user_space::Access;
@@ -56,6 +57,7 @@ fn serve_call(context: &Context) {
 const PAGE_FAULT: u8 = 14;
 
 fn serve_exception(context: &Context, exception: Exception) {
+    let mut outcome = None;
     if exception.vector == PAGE_FAULT {
         let access = if exception.error_code & 0x10 != 0 {
             Access::Execute
@@ -64,11 +66,13 @@ fn serve_exception(context: &Context, exception: Exception) {
         } else {
             Access::Read
         };
-        if context.process().address_space().make_present(exception.address, access) {
+        let found = context.process().address_space().handle_fault(exception.address, access);
+        if found == FaultOutcome::Resolved {
             return;
         }
+        outcome = Some(found);
     }
-    signal::raise_exception(context, exception);
+    signal::raise_exception(context, exception, outcome);
     if context.thread.has_signal() {
         signal::attend(context, None);
     }

@@ -1,60 +1,68 @@
-//! Signals: per process and per thread state, delivery, frames.
+//! Signals: per process and per thread state, sending, delivery, frames.
 
-use casemate_platform::context::Exception;
+mod action;
+mod deliver;
+mod frame;
+mod pending;
+mod send;
+mod state;
 
-use crate::errno::Errno;
-use crate::process::Context;
+pub use action::{Action, ActionFlags, Handler};
+pub use deliver::{Next, attend, raise_exception, recompute_attention, restore_saved_mask};
+pub use frame::{return_from_handler, stack_from_words, stack_words};
+pub use pending::{Pending, SignalInfo};
+pub use send::{can_signal, send_to_process, send_to_thread};
+pub use state::{AlternateStack, ProcessSignals, ThreadSignals};
 
-/// What threads of a process share: handlers and process-directed pending signals.
-#[derive(Default)]
-pub struct ProcessSignals {}
+use crate::errno::{Errno, Result};
 
-/// What is a thread's own: mask, pending signals, alternate stack.
-#[derive(Default)]
-pub struct ThreadSignals {}
+/// Highest signal number.
+pub const LAST: u32 = 64;
+/// First real-time signal of the kernel: these queue.
+pub const FIRST_REAL_TIME: u32 = 32;
 
-impl ProcessSignals {
-    /// For a new process: handlers are copied, nothing is pending.
-    pub fn duplicate(&self) -> ProcessSignals {
-        ProcessSignals {}
+/// A valid signal number, 1 to 64.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Signal(u8);
+
+#[allow(missing_docs)]
+impl Signal {
+    pub const HUP: Signal = Signal(1);
+    pub const INT: Signal = Signal(2);
+    pub const QUIT: Signal = Signal(3);
+    pub const ILL: Signal = Signal(4);
+    pub const TRAP: Signal = Signal(5);
+    pub const BUS: Signal = Signal(7);
+    pub const FPE: Signal = Signal(8);
+    pub const KILL: Signal = Signal(9);
+    pub const SEGV: Signal = Signal(11);
+    pub const PIPE: Signal = Signal(13);
+    pub const ALRM: Signal = Signal(14);
+    pub const CHLD: Signal = Signal(17);
+    pub const CONT: Signal = Signal(18);
+    pub const STOP: Signal = Signal(19);
+    pub const TSTP: Signal = Signal(20);
+    pub const TTIN: Signal = Signal(21);
+    pub const TTOU: Signal = Signal(22);
+    pub const URG: Signal = Signal(23);
+    pub const XFSZ: Signal = Signal(25);
+    pub const WINCH: Signal = Signal(28);
+
+    /// The signal with this number; `EINVAL`.
+    pub fn new(number: u32) -> Result<Signal> {
+        if (1..=LAST).contains(&number) { Ok(Signal(number as u8)) } else { Err(Errno::EINVAL) }
     }
 
-    /// For execve: handlers become default, ignored signals stay ignored.
-    pub fn reset_handlers(&self) {}
-}
+    /// Its number.
+    pub fn number(self) -> u32 {
+        self.0 as u32
+    }
 
-impl ThreadSignals {
-    /// For a new thread: the mask is inherited, nothing is pending, no alternate stack.
-    pub fn duplicate(&self) -> ThreadSignals {
-        ThreadSignals {}
+    /// Its bit in a set.
+    pub fn bit(self) -> u64 {
+        1 << (self.0 - 1)
     }
 }
 
-/// How a thread goes on after [`attend`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next {
-    /// Back to the program; the registers are right.
-    Resume,
-    /// The interrupted call is to be made again, with the registers as they were.
-    CallAgain,
-}
-
-/// Looks after what waits for the thread before it returns to the program: host signals, pending signals. `interrupted` is
-/// the restart code of the call that was cut short, if any; the registers hold the call still.
-pub fn attend(context: &Context, interrupted: Option<Errno>) -> Next {
-    casemate_platform::context::take_interrupt();
-    context.thread.set_attention(false);
-    if interrupted.is_some() { Next::CallAgain } else { Next::Resume }
-}
-
-/// A processor exception of the program that memory management could not repair.
-pub fn raise_exception(context: &Context, exception: Exception) {
-    casemate_platform::console::print_raw(format_args!(
-        "casemate: thread {} died of exception {} at {:#x} (address {:#x})",
-        context.thread.tid,
-        exception.vector,
-        context.registers.borrow().regs.rip,
-        exception.address
-    ));
-    casemate_platform::host::exit(0, 11)
-}
+/// Signals that can be neither blocked, caught nor ignored.
+pub const UNBLOCKABLE: u64 = 1 << (9 - 1) | 1 << (19 - 1);

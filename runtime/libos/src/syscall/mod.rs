@@ -6,6 +6,7 @@ mod limits;
 mod prctl;
 mod process;
 mod scheduling;
+pub mod signal;
 mod system;
 #[macro_use]
 mod table;

@@ -6,7 +6,7 @@
 use alloc::string::String;
 
 use super::argument::Argument;
-use super::{identity, limits, prctl, process, scheduling, system, thread};
+use super::{identity, limits, prctl, process, scheduling, signal, system, thread};
 use crate::errno::{Errno, Result};
 use crate::process::Context;
 use crate::user_space::Addr;
@@ -79,13 +79,18 @@ macro_rules! syscalls {
 }
 
 syscalls! {
+    13 rt_sigaction(number: u32, new: Addr, old: Addr, size: usize) = signal::sys_rt_sigaction [full]
+    14 rt_sigprocmask(how: u32, new: Addr, old: Addr, size: usize) = signal::sys_rt_sigprocmask [full]
+    15 rt_sigreturn() = signal::sys_rt_sigreturn [full]
     24 sched_yield() = scheduling::sys_sched_yield [full]
+    34 pause() = signal::sys_pause [full]
     39 getpid() = identity::sys_getpid [full]
     56 clone(flags: u64, stack: Addr, parent_tid: Addr, child_tid: Addr, tls: u64) = process::sys_clone [partly "no fork: CLONE_VM is needed; no namespaces"]
     57 fork() = process::sys_fork [partly "always ENOSYS"]
     58 vfork() = process::sys_vfork [full]
     60 exit(status: i32) = process::sys_exit [full]
     61 wait4(pid: i32, status: Addr, options: u32, usage: Addr) = process::sys_wait4 [partly "resource usage is zero"]
+    62 kill(pid: i32, number: u32) = signal::sys_kill [full]
     63 uname(at: Addr) = system::sys_uname [full]
     97 getrlimit(resource: u32, at: Addr) = limits::sys_getrlimit [full]
     98 getrusage(who: i32, at: Addr) = limits::sys_getrusage [partly "user time only"]
@@ -115,6 +120,11 @@ syscalls! {
     124 getsid(pid: i32) = identity::sys_getsid [full]
     125 capget(header: Addr, data: Addr) = identity::sys_capget [partly "a fixed set for root"]
     126 capset(header: Addr, data: Addr) = identity::sys_capset [partly "accepted, without effect"]
+    127 rt_sigpending(at: Addr, size: usize) = signal::sys_rt_sigpending [full]
+    128 rt_sigtimedwait(set: Addr, info: Addr, timeout: Addr, size: usize) = signal::sys_rt_sigtimedwait [full]
+    129 rt_sigqueueinfo(pid: i32, number: u32, at: Addr) = signal::sys_rt_sigqueueinfo [full]
+    130 rt_sigsuspend(at: Addr, size: usize) = signal::sys_rt_sigsuspend [full]
+    131 sigaltstack(new: Addr, old: Addr) = signal::sys_sigaltstack [full]
     135 personality(persona: u32) = prctl::sys_personality [partly "PER_LINUX only"]
     140 getpriority(which: u32, who: u32) = scheduling::sys_getpriority [partly "always nice 0"]
     141 setpriority(which: u32, who: u32, value: i32) = scheduling::sys_setpriority [partly "without effect"]
@@ -130,14 +140,17 @@ syscalls! {
     160 setrlimit(resource: u32, at: Addr) = limits::sys_setrlimit [full]
     170 sethostname(at: Addr, length: usize) = system::sys_sethostname [full]
     186 gettid() = thread::sys_gettid [full]
+    200 tkill(tid: i32, number: u32) = signal::sys_tkill [full]
     202 futex(at: Addr, operation: i32, value: u32, timeout: u64, second: Addr, third: u32) = thread::sys_futex [partly "no priority inheritance"]
     203 sched_setaffinity(tid: i32, size: usize, at: Addr) = scheduling::sys_sched_setaffinity [partly "without effect"]
     204 sched_getaffinity(tid: i32, size: usize, at: Addr) = scheduling::sys_sched_getaffinity [full]
     218 set_tid_address(at: Addr) = thread::sys_set_tid_address [full]
     231 exit_group(status: i32) = process::sys_exit_group [full]
+    234 tgkill(group: i32, tid: i32, number: u32) = signal::sys_tgkill [full]
     247 waitid(kind: u32, id: u32, info: Addr, options: u32, usage: Addr) = process::sys_waitid [partly "no stops; resource usage is zero"]
     273 set_robust_list(head: Addr, size: usize) = thread::sys_set_robust_list [full]
     274 get_robust_list(tid: i32, head: Addr, size: Addr) = thread::sys_get_robust_list [full]
+    297 rt_tgsigqueueinfo(group: i32, tid: i32, number: u32, at: Addr) = signal::sys_rt_tgsigqueueinfo [full]
     302 prlimit64(pid: i32, resource: u32, new: Addr, old: Addr) = limits::sys_prlimit64 [full]
     309 getcpu(cpu: Addr, node: Addr) = scheduling::sys_getcpu [partly "always processor 0"]
     318 getrandom(at: Addr, length: usize, flags: u32) = system::sys_getrandom [full]
