@@ -79,15 +79,22 @@ def _cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
         yield
 
 
-@pytest.fixture
-def runtime_files(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the runtime is not built, two small stand-ins: for tests of images, which do not run them."""
+@pytest.fixture(scope="session")
+def runtime_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The runtime binaries, or, where they are not built, stand-ins for tests that do not run them."""
     from casemate.loader import files
 
-    directory = Path(files.__file__).parent.parent / "_runtime"
-    if all((directory / name).is_file() for name in ("casemate-host", "enclave")):
-        return
-    stand_in = tmp_path_factory.mktemp("runtime")
-    (stand_in / "casemate-host").write_bytes(b"\x7fELF loader")
-    (stand_in / "enclave").write_bytes(b"\x7fELF enclave")
-    monkeypatch.setattr(files, "_DIRECTORY", stand_in)
+    directory = files._DIRECTORY
+    if not all((directory / name).is_file() for name in ("casemate-host", "enclave")):
+        directory = tmp_path_factory.mktemp("runtime")
+        (directory / "casemate-host").write_bytes(b"\x7fELF loader")
+        (directory / "enclave").write_bytes(b"\x7fELF enclave")
+    return directory
+
+
+@pytest.fixture
+def runtime_files(runtime_directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Builds work whether or not the runtime is built."""
+    from casemate.loader import files
+
+    monkeypatch.setattr(files, "_DIRECTORY", runtime_directory)
