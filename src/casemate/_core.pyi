@@ -1,4 +1,4 @@
-"""The Rust core: fs-verity digests, layer tables and the image's file index.
+"""The Rust core: fs-verity digests, layer tables, the image's file index, checks of the canonical manifest.
 
 Private to the package; `docs/formats/index.md` describes the index's bytes. Paths, link targets and
 extended attributes are `bytes`, as in the image. Every problem with what an image or a file holds is an
@@ -192,3 +192,12 @@ def merge_layers(layers: Sequence[LayerTable], /) -> Index:
     The same tables give the same bytes. Raises, naming layer and entry, when an entry lies below something that is
     no directory, or a hard link's target does not exist or is a directory.
     """
+
+class ManifestFormatError(ValueError):
+    """The bytes are not a canonical manifest; the message says why."""
+
+def check_manifest(data: bytes, /) -> None:
+    """Raise unless the enclave would accept these bytes as its manifest."""
+
+def insecure_settings(data: bytes, /) -> list[str]:
+    """One sentence for each setting of this canonical manifest that weakens the protection."""

@@ -3,6 +3,7 @@
 
 mod index;
 mod layers;
+mod manifest;
 
 use pyo3::create_exception;
 use pyo3::exceptions::PyValueError;
@@ -28,10 +29,13 @@ mod _core {
     use super::index::{Index, InodeInfo, Walk, merge_layers};
     #[pymodule_export]
     use super::layers::{FileHasher, FileSummary, LayerTable, verity_digest};
+    #[pymodule_export]
+    use super::manifest::{check_manifest, insecure_settings};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.add("IndexFormatError", module.py().get_type::<IndexFormatError>())?;
+        module.add("ManifestFormatError", module.py().get_type::<manifest::ManifestFormatError>())?;
         module.add("BLOCK_SIZE", casemate_index::BLOCK_SIZE)?;
         module.add("SURVEY_VERSION", casemate_index::SURVEY_VERSION)
     }
