@@ -1,0 +1,43 @@
+//! Pages of program memory.
+
+use linux_raw_sys::general::*;
+
+use super::Args;
+use crate::run;
+use crate::sys::{self, Errno, Reply};
+
+fn checked([address, length, protection, ..]: Args) -> Result<(u64, u64, u32), Errno> {
+    let known = (PROT_READ | PROT_WRITE | PROT_EXEC) as u64;
+    if !run::is_program_memory(address, length) || protection & !known != 0 {
+        return Err(Errno::EINVAL);
+    }
+    Ok((address, length, protection as u32))
+}
+
+fn replace(address: u64, length: u64, protection: u32) -> Reply {
+    let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
+    // SAFETY: the range is program memory, which the enclave manages.
+    unsafe { sys::map(address, length, protection, flags, -1, 0) }.map(|_| 0)
+}
+
+pub(super) fn map(args: Args) -> Reply {
+    let (address, length, protection) = checked(args)?;
+    replace(address, length, protection)
+}
+
+pub(super) fn protect(args: Args) -> Reply {
+    let (address, length, protection) = checked(args)?;
+    // SAFETY: the range is program memory, which the enclave manages.
+    unsafe { sys::protect(address, length, protection) }.map(|_| 0)
+}
+
+pub(super) fn unmap([address, length, ..]: Args) -> Reply {
+    let (address, length, _) = checked([address, length, 0, 0, 0, 0])?;
+    replace(address, length, PROT_NONE)
+}
+
+pub(super) fn discard([address, length, ..]: Args) -> Reply {
+    let (address, length, _) = checked([address, length, 0, 0, 0, 0])?;
+    // SAFETY: the range is program memory, which the enclave manages.
+    unsafe { sys::call(__NR_madvise, [address, length, MADV_DONTNEED as u64]) }
+}

@@ -1,0 +1,110 @@
+//! Sockets of the Internet families.
+
+use casemate_abi::{HostCall, MessageHeader};
+use linux_raw_sys::general::{
+    __NR_accept4, __NR_bind, __NR_connect, __NR_getpeername, __NR_getsockname, __NR_getsockopt, __NR_listen,
+    __NR_recvmsg, __NR_sendmsg, __NR_setsockopt, __NR_shutdown, __NR_socket, iovec,
+};
+use linux_raw_sys::net::*;
+
+use super::{Args, get, put};
+use crate::arena::Thread;
+use crate::blocking;
+use crate::sys::{self, Errno, Reply};
+
+pub(super) fn serve(call: HostCall, caller: &Thread, args: Args) -> Reply {
+    use HostCall::*;
+    let [fd, a, b, c, d, _] = args;
+    // SAFETY: all calls below: the kernel checks every address; the enclave names memory of its host buffer.
+    unsafe {
+        match call {
+            SocketOpen => open(fd, a, b),
+            SocketBind => sys::call(__NR_bind, [fd, a, b]),
+            SocketListen => sys::call(__NR_listen, [fd, a]),
+            SocketAccept => accept(caller, fd, a, b, c),
+            SocketConnect => blocking::call(caller, __NR_connect, [fd, a, b]),
+            SocketSend => send(caller, fd, a, b),
+            SocketReceive => receive(caller, fd, a, b),
+            SocketGetOption => with_length(d, |length| sys::call(__NR_getsockopt, [fd, a, b, c, length])),
+            SocketSetOption => sys::call(__NR_setsockopt, [fd, a, b, c, d]),
+            SocketName if a == 1 => with_length(c, |length| sys::call(__NR_getpeername, [fd, b, length])),
+            SocketName => with_length(c, |length| sys::call(__NR_getsockname, [fd, b, length])),
+            SocketShutdown => sys::call(__NR_shutdown, [fd, a]),
+            _ => Err(Errno::ENOSYS),
+        }
+    }
+}
+
+fn open(domain: u64, kind: u64, protocol: u64) -> Reply {
+    if domain != AF_INET as u64 && domain != AF_INET6 as u64 {
+        return Err(Errno::EAFNOSUPPORT);
+    }
+    if kind > 0xf {
+        return Err(Errno::EINVAL);
+    }
+    // SAFETY: touches no memory.
+    unsafe { sys::call(__NR_socket, [domain, kind | SOCK_CLOEXEC as u64, protocol]) }
+}
+
+const SOCK_CLOEXEC: u32 = linux_raw_sys::general::O_CLOEXEC;
+
+/// A call whose length argument goes in as the capacity and comes out as the length, which is the result.
+fn with_length(capacity: u64, call: impl FnOnce(u64) -> Reply) -> Reply {
+    let mut length = capacity.min(i32::MAX as u64) as u32;
+    call(&raw mut length as u64)?;
+    // For an address longer than the capacity the kernel says how long it would be.
+    Ok((length as u64).min(capacity) as i64)
+}
+
+fn accept(caller: &Thread, fd: u64, address: u64, capacity: u64, out: u64) -> Reply {
+    if !caller.owns(out, 8) {
+        return Err(Errno::EFAULT);
+    }
+    let mut length = capacity.min(i32::MAX as u64) as u32;
+    let args = [fd, address, &raw mut length as u64, SOCK_CLOEXEC as u64];
+    // SAFETY: the kernel checks the enclave's address and writes the local length.
+    let accepted = unsafe { blocking::call(caller, __NR_accept4, args) }?;
+    put(caller, out, (length as u64).min(capacity))?;
+    Ok(accepted)
+}
+
+/// A kernel header for the enclave's, which names one range and one address.
+fn message(header: &MessageHeader, range: &mut iovec) -> msghdr {
+    range.iov_base = header.data as *mut _;
+    range.iov_len = header.data_length as _;
+    msghdr {
+        msg_name: if header.name_length == 0 { core::ptr::null_mut() } else { header.name as *mut _ },
+        msg_namelen: header.name_length.min(i32::MAX as u64) as i32,
+        msg_iov: (range as *mut iovec).cast(),
+        msg_iovlen: 1,
+        msg_control: core::ptr::null_mut(),
+        msg_controllen: 0,
+        msg_flags: 0,
+    }
+}
+
+const EMPTY: iovec = iovec { iov_base: core::ptr::null_mut(), iov_len: 0 };
+
+fn send(caller: &Thread, fd: u64, at: u64, flags: u64) -> Reply {
+    let header: MessageHeader = get(caller, at)?;
+    let mut range = EMPTY;
+    let message = message(&header, &mut range);
+    let args = [fd, &raw const message as u64, flags & u32::MAX as u64 | MSG_NOSIGNAL as u64];
+    // SAFETY: the kernel reads the local header and checks the addresses in it.
+    unsafe { blocking::call(caller, __NR_sendmsg, args) }
+}
+
+fn receive(caller: &Thread, fd: u64, at: u64, flags: u64) -> Reply {
+    let mut header: MessageHeader = get(caller, at)?;
+    let mut range = EMPTY;
+    let mut message = message(&header, &mut range);
+    let capacity = header.name_length;
+    // SAFETY: the kernel fills the local header and checks the addresses in it.
+    let count = unsafe {
+        blocking::call(caller, __NR_recvmsg, [fd, &raw mut message as u64, flags & u32::MAX as u64])
+    }?;
+    header.name_length = (message.msg_namelen as u64).min(capacity);
+    header.flags = message.msg_flags as u64;
+    put(caller, at, header)?;
+    Ok(count)
+}

@@ -1,0 +1,107 @@
+//! The loader's binary: entry point and panic handler around the library `casemate_host`.
+//!
+//! It exists only in the freestanding build (runtime/freestanding.toml sets `+crt-static`); an ordinary build of the workspace gets a
+//! program that says so.
+#![cfg_attr(target_feature = "crt-static", no_std, no_main)]
+
+#[cfg(not(target_feature = "crt-static"))]
+fn main() {
+    eprintln!(
+        "casemate-host: built without runtime/freestanding.toml, so this is not the loader; run 'make runtime'"
+    );
+    std::process::exit(70);
+}
+
+#[cfg(target_feature = "crt-static")]
+mod freestanding {
+    use core::alloc::{GlobalAlloc, Layout};
+    use core::cell::UnsafeCell;
+    use core::panic::PanicInfo;
+    use core::sync::atomic::{AtomicUsize, Ordering::*};
+
+    use casemate_freestanding::relocation::{Dynamic, relocate};
+    use casemate_host::report::{EXIT_INTERNAL, fail};
+    use casemate_host::{start, sys};
+
+    core::arch::global_asm!(
+        r#"
+        .text
+        .globl _start
+        .type _start, @function
+        .hidden _DYNAMIC
+        .hidden __ehdr_start
+    _start:
+        xor ebp, ebp
+        mov rdi, rsp
+        lea rsi, [rip + _DYNAMIC]
+        lea rdx, [rip + __ehdr_start]
+        and rsp, -16
+        call {BEGIN}
+        ud2
+    "#,
+        BEGIN = sym begin,
+    );
+
+    /// First Rust code: no static that holds a pointer is right before the relocation.
+    unsafe extern "C" fn begin(stack: *const u64, dynamic: *const Dynamic, base: u64) -> ! {
+        // SAFETY: the entry point passes the loader's own dynamic section and base; nothing is read-only yet.
+        if !unsafe { relocate(base, dynamic) } {
+            sys::write_all(2, b"casemate-host: this binary is broken: unknown relocation\n");
+            sys::exit(EXIT_INTERNAL);
+        }
+        // SAFETY: called once, with the initial stack pointer.
+        unsafe { start::start(stack, base) }
+    }
+
+    #[panic_handler]
+    fn panic(info: &PanicInfo) -> ! {
+        match info.location() {
+            Some(place) => fail(
+                EXIT_INTERNAL,
+                format_args!(
+                    "internal error at {}:{}: {}; please report this",
+                    place.file(),
+                    place.line(),
+                    info.message()
+                ),
+            ),
+            None => {
+                fail(EXIT_INTERNAL, format_args!("internal error: {}; please report this", info.message()))
+            }
+        }
+    }
+
+    /// Memory for the few allocations of the manifest's parser; nothing is ever given back.
+    struct Bump {
+        memory: UnsafeCell<[u8; Bump::SIZE]>,
+        used: AtomicUsize,
+    }
+
+    impl Bump {
+        const SIZE: usize = 256 * 1024;
+    }
+
+    // SAFETY: each byte is handed out once.
+    unsafe impl Sync for Bump {}
+
+    // SAFETY: ranges handed out are aligned, inside `memory`, and never overlap.
+    unsafe impl GlobalAlloc for Bump {
+        unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+            let start = self.memory.get() as usize;
+            let mut place = 0;
+            let taken = self.used.fetch_update(Relaxed, Relaxed, |used| {
+                place = (start + used).next_multiple_of(layout.align()) - start;
+                place.checked_add(layout.size()).filter(|end| *end <= Bump::SIZE)
+            });
+            match taken {
+                Ok(_) => (start + place) as *mut u8,
+                Err(_) => core::ptr::null_mut(),
+            }
+        }
+
+        unsafe fn dealloc(&self, _: *mut u8, _: Layout) {}
+    }
+
+    #[global_allocator]
+    static ALLOCATOR: Bump = Bump { memory: UnsafeCell::new([0; Bump::SIZE]), used: AtomicUsize::new(0) };
+}

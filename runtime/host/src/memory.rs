@@ -1,0 +1,87 @@
+//! The enclave's range in memory: reserved as a whole, then the heap and the image mapped in it.
+
+use linux_raw_sys::general::*;
+
+use crate::elf::{Image, Segment};
+use crate::layout::Layout;
+use crate::refuse;
+use crate::sys::{self, Errno, PAGE, READ_WRITE};
+
+/// Lowest address tried for program memory.
+const FIRST_BASE: u64 = 0x1_0000;
+/// Highest one: programs at fixed addresses (0x400000) must still fit.
+const LAST_BASE: u64 = 0x20_0000;
+
+/// Reserves `[base, size)` without access and returns the lowest possible base; ends the run when that cannot be had.
+pub fn reserve(size: u64) -> u64 {
+    let mut base = FIRST_BASE;
+    loop {
+        let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE;
+        // SAFETY: the flag refuses to replace what is there.
+        let mapped = unsafe { sys::map(base, size - base, PROT_NONE, flags, -1, 0) };
+        match mapped {
+            Ok(address) if address == base => return base,
+            // A kernel before 4.17 takes the flag for a hint.
+            Ok(_) => refuse!("the kernel is too old: MAP_FIXED_NOREPLACE is missing (Linux 4.17)"),
+            // The lowest addresses may be barred.
+            Err(Errno::EPERM | Errno::EACCES) if base < LAST_BASE => base *= 2,
+            Err(Errno::EPERM | Errno::EACCES) => {
+                refuse!("addresses from {base:#x} on are barred: set vm.mmap_min_addr to 65536")
+            }
+            Err(Errno::EEXIST) => refuse!(
+                "the address range {base:#x} to {size:#x} is not free; run without tools that map memory low, or make the enclave smaller (sgx.enclave_size)"
+            ),
+            Err(Errno::ENOMEM) => refuse!(
+                "cannot reserve {} MiB of addresses for the enclave: raise the address-space limit (ulimit -v), set vm.overcommit_memory below 2, or make the enclave smaller (sgx.enclave_size)",
+                size >> 20
+            ),
+            Err(error) => refuse!("cannot reserve addresses {base:#x} to {size:#x} for the enclave: {error}"),
+        }
+    }
+}
+
+/// Makes the library OS's heap accessible; pages are committed when touched.
+pub fn map_heap(layout: &Layout) {
+    let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
+    // SAFETY: the range was reserved by `reserve` and nothing is in it yet.
+    if let Err(error) = unsafe { sys::map(layout.user_top, layout.heap_size, READ_WRITE, flags, -1, 0) } {
+        refuse!("cannot map {} MiB of heap for the library OS: {error}", layout.heap_size >> 20);
+    }
+}
+
+/// Maps the image's segments from its file; ends the run when that fails.
+pub fn map_image(image: &Image, layout: &Layout, fd: i32) {
+    for segment in image.segments() {
+        // SAFETY: the segment lies in the image's part of the reserved range, where nothing is yet.
+        if let Err(error) = unsafe { map_segment(segment, layout.image_base, fd) } {
+            refuse!("cannot map the enclave image: {error}");
+        }
+    }
+}
+
+/// # Safety
+/// The segment's pages are the caller's to be replaced.
+unsafe fn map_segment(segment: &Segment, base: u64, fd: i32) -> Result<(), Errno> {
+    let start = base + segment.address;
+    let skew = start % PAGE;
+    let file_end = start + segment.file_size;
+    let end = start + segment.memory_size;
+    let file_pages_end = if segment.file_size == 0 { start - skew } else { file_end.next_multiple_of(PAGE) };
+    // SAFETY: the caller vouches for the pages; the bytes zeroed are in a private, writable page (`elf` refuses others).
+    unsafe {
+        if segment.file_size != 0 {
+            let length = file_pages_end - (start - skew);
+            let offset = segment.file_offset - skew;
+            sys::map(start - skew, length, segment.protection, MAP_PRIVATE | MAP_FIXED, fd, offset)?;
+            if end > file_end {
+                (file_end as *mut u8).write_bytes(0, (file_pages_end.min(end) - file_end) as usize);
+            }
+        }
+        if end > file_pages_end {
+            let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
+            let length = end.next_multiple_of(PAGE) - file_pages_end;
+            sys::map(file_pages_end, length, segment.protection, flags, -1, 0)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,187 @@
+//! The kernel's signal frame on x86-64 (arch/x86/include/uapi/asm/sigcontext.h, ucontext.h; asm-generic/siginfo.h).
+
+use core::mem::offset_of;
+
+use casemate_abi::ExceptionFrame;
+
+/// Head of `siginfo_t`, and what SIGSYS adds.
+#[repr(C)]
+pub struct SignalInfo {
+    /// Signal number.
+    pub signal: i32,
+    /// An errno; seccomp's data for SIGSYS.
+    pub errno: i32,
+    /// SI_* or the signal's own codes: positive from the kernel, else sent by a process.
+    pub code: i32,
+}
+
+/// `struct ucontext` with `struct sigcontext` inside.
+#[repr(C)]
+#[allow(missing_docs)]
+pub struct Context {
+    pub flags: u64,
+    pub link: u64,
+    pub stack: [u64; 3],
+    pub r8: u64,
+    pub r9: u64,
+    pub r10: u64,
+    pub r11: u64,
+    pub r12: u64,
+    pub r13: u64,
+    pub r14: u64,
+    pub r15: u64,
+    pub rdi: u64,
+    pub rsi: u64,
+    pub rbp: u64,
+    pub rbx: u64,
+    pub rdx: u64,
+    pub rax: u64,
+    pub rcx: u64,
+    pub rsp: u64,
+    pub rip: u64,
+    pub rflags: u64,
+    pub selectors: u64,
+    pub error_code: u64,
+    pub trap_number: u64,
+    pub old_mask: u64,
+    pub fault_address: u64,
+}
+
+const _: () = assert!(offset_of!(Context, r8) == 40);
+const _: () = assert!(offset_of!(Context, rip) == 40 + 16 * 8);
+const _: () = assert!(offset_of!(Context, fault_address) == 40 + 22 * 8);
+
+macro_rules! registers {
+    ($($name:ident)*) => {
+        impl Context {
+            /// The registers as the enclave gets them; vector, error, address and signal are 0.
+            pub fn to_frame(&self) -> ExceptionFrame {
+                ExceptionFrame { $($name: self.$name,)* ..ExceptionFrame::default() }
+            }
+
+            /// Takes the edited registers over.
+            pub fn take_from(&mut self, frame: &ExceptionFrame) {
+                $(self.$name = frame.$name;)*
+            }
+        }
+    };
+}
+
+registers!(rax rbx rcx rdx rsi rdi rbp rsp r8 r9 r10 r11 r12 r13 r14 r15 rip rflags);
+
+/// What a signal means for the interrupted thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The processor could not go on.
+    Fault,
+    /// A system call outside the loader's code.
+    TrappedCall,
+    /// A system call that the container's seccomp profile refuses by a trap.
+    RefusedCall,
+    /// Another thread wants this one's attention.
+    Kick,
+    /// Sent from outside.
+    Asynchronous,
+}
+
+/// Signal by which threads of this process wake each other: the last real-time one.
+pub const KICK: i32 = 64;
+
+const SYS_SECCOMP: i32 = 1;
+const SYS_USER_DISPATCH: i32 = linux_raw_sys::general::SYS_USER_DISPATCH as i32;
+
+/// Signals that the processor raises.
+pub const FAULTS: [i32; 5] = {
+    use linux_raw_sys::general::{SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTRAP};
+    [SIGILL as i32, SIGTRAP as i32, SIGBUS as i32, SIGFPE as i32, SIGSEGV as i32]
+};
+
+/// Tells events apart by signal number and `si_code`.
+pub fn classify(signal: i32, code: i32) -> Event {
+    use linux_raw_sys::general::SIGSYS;
+    match (signal, code) {
+        (KICK, _) => Event::Kick,
+        (signal, SYS_USER_DISPATCH) if signal == SIGSYS as i32 => Event::TrappedCall,
+        (signal, SYS_SECCOMP) if signal == SIGSYS as i32 => Event::RefusedCall,
+        (signal, 1..) if FAULTS.contains(&signal) => Event::Fault,
+        _ => Event::Asynchronous,
+    }
+}
+
+/// What the loader does with a signal from the start of the run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disposition {
+    /// The kernel's default: job control works as for any program.
+    Default,
+    /// Ignored.
+    Ignore,
+    /// The loader's handler, whatever was set before.
+    Handle,
+    /// The loader's handler, unless the parent had the signal ignored (nohup, background jobs).
+    HandleUnlessIgnored,
+}
+
+/// The disposition of a signal, 1 to 64.
+pub fn disposition(signal: i32) -> Disposition {
+    use linux_raw_sys::general::*;
+    match signal as u32 {
+        SIGKILL | SIGSTOP | SIGTSTP | SIGTTIN | SIGTTOU | SIGCONT => Disposition::Default,
+        // SIGCHLD keeps its default, which ignores it but leaves nothing to reap automatically.
+        SIGCHLD | SIGURG => Disposition::Default,
+        SIGPIPE | SIGXFSZ => Disposition::Ignore,
+        SIGSYS => Disposition::Handle,
+        _ if signal == KICK || FAULTS.contains(&signal) => Disposition::Handle,
+        _ => Disposition::HandleUnlessIgnored,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_are_told_from_the_same_signals_sent_by_a_process() {
+        const SI_USER: i32 = 0;
+        const SI_TKILL: i32 = -6;
+        const SI_KERNEL: i32 = 0x80;
+        for signal in FAULTS {
+            assert_eq!(classify(signal, 1), Event::Fault);
+            assert_eq!(classify(signal, SI_KERNEL), Event::Fault);
+            assert_eq!(classify(signal, SI_USER), Event::Asynchronous);
+            assert_eq!(classify(signal, SI_TKILL), Event::Asynchronous);
+        }
+        assert_eq!(classify(31, 2), Event::TrappedCall);
+        assert_eq!(classify(31, 1), Event::RefusedCall);
+        assert_eq!(classify(31, SI_USER), Event::Asynchronous);
+        assert_eq!(classify(64, SI_TKILL), Event::Kick);
+        assert_eq!(classify(15, SI_USER), Event::Asynchronous);
+    }
+
+    #[test]
+    fn stop_signals_stay_the_kernels_and_every_other_signal_has_an_owner() {
+        for signal in [9, 17, 18, 19, 20, 21, 22, 23] {
+            assert_eq!(disposition(signal), Disposition::Default, "{signal}");
+        }
+        for signal in [13, 25] {
+            assert_eq!(disposition(signal), Disposition::Ignore, "{signal}");
+        }
+        for signal in [4, 5, 7, 8, 11, 31, 64] {
+            assert_eq!(disposition(signal), Disposition::Handle, "{signal}");
+        }
+        for signal in [1, 2, 3, 6, 10, 12, 14, 15, 16, 24, 26, 27, 28, 29, 30, 32, 34, 63] {
+            assert_eq!(disposition(signal), Disposition::HandleUnlessIgnored, "{signal}");
+        }
+    }
+
+    #[test]
+    fn registers_go_to_the_frame_and_back() {
+        // SAFETY: the structure holds integers only.
+        let mut context: Context = unsafe { core::mem::zeroed() };
+        (context.rax, context.r15, context.rip, context.rflags) = (1, 2, 3, 0x246);
+        let mut frame = context.to_frame();
+        assert_eq!((frame.rax, frame.r15, frame.rip, frame.rflags, frame.vector), (1, 2, 3, 0x246, 0));
+        (frame.rsp, frame.rip) = (7, 9);
+        context.take_from(&frame);
+        assert_eq!((context.rsp, context.rip, context.rax), (7, 9, 1));
+    }
+}

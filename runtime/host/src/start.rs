@@ -1,0 +1,253 @@
+//! The start: from the kernel's initial stack to the first entry into the enclave.
+
+use core::sync::atomic::{AtomicU64, Ordering::*};
+
+use casemate_abi::{ABI_VERSION, Blob, EntryReason, Platform, START_MAGIC, StartBlock, StartFlags};
+use linux_raw_sys::general::*;
+use linux_raw_sys::system::new_utsname;
+use object::LittleEndian;
+use object::elf::{PF_X, PT_GNU_RELRO, PT_LOAD, ProgramHeader64};
+use object::read::elf::ProgramHeader;
+
+use crate::arena::{self, SIGNAL_STACK_SIZE, Thread};
+use crate::arguments::{Arguments, Source};
+use crate::boot::Boot;
+use crate::bundle::{self, join, read_small};
+use crate::elf::Image;
+use crate::layout::Layout;
+use crate::manifest::Limits;
+use crate::report::Text;
+use crate::sys::{self, Errno, PAGE};
+use crate::{calls, memory, refuse, run, signal, stats, thread, vdso};
+
+/// The start-up block: written before the first entry, read by the enclave.
+static BLOCK: AtomicU64 = AtomicU64::new(0);
+
+/// HWCAP2_FSGSBASE (arch/x86/include/uapi/asm/hwcap2.h).
+const FSGSBASE: u64 = 2;
+/// Space that the handlers themselves need on a signal stack, beside the kernel's frame.
+const HANDLER_SPACE: u64 = 64 * 1024;
+
+/// Starts the run; `base` is where the loader is loaded.
+///
+/// # Safety
+/// Called once, by the entry point, with the initial stack pointer, after relocation.
+pub unsafe fn start(stack: *const u64, base: u64) -> ! {
+    // SAFETY: the caller passes the initial stack.
+    let boot =
+        unsafe { Boot::read(stack) }.unwrap_or_else(|error| refuse!("cannot read the arguments: {error}"));
+    let arguments = boot.arguments.get(1..).unwrap_or_default();
+    let arguments = Arguments::parse(arguments).unwrap_or_else(|refusal| refuse!("{refusal}"));
+    check_machine(&boot);
+    find_itself(&boot, base);
+    // SAFETY: the address is the auxiliary vector's.
+    unsafe { vdso::adopt(boot.vdso) };
+    let block = prepare(&boot, &arguments);
+    match sys::map_anonymous(size_of::<StartBlock>() as u64, sys::READ_WRITE) {
+        Ok(address) => {
+            // SAFETY: the mapping is new and large enough.
+            unsafe { (address as *mut StartBlock).write(block) };
+            BLOCK.store(address, Relaxed);
+        }
+        Err(error) => refuse!("cannot map the start-up block: {error}"),
+    }
+    let Err(error) = thread::become_first(enter);
+    refuse!("cannot set up the first thread: {error}")
+}
+
+/// Goes on in the main thread's slot: from here signals can be handled.
+extern "C" fn enter(thread: &'static Thread) -> ! {
+    thread::open(thread);
+    if let Err(error) = signal::install() {
+        refuse!("cannot install signal handlers: {error}");
+    }
+    match thread::arm(thread) {
+        Ok(()) => {}
+        Err(Errno::EINVAL) => refuse!(
+            "this kernel has no Syscall User Dispatch (Linux 5.11 with CONFIG_GENERIC_ENTRY): platform 'direct' cannot run here"
+        ),
+        Err(error) => refuse!("cannot turn Syscall User Dispatch on: {error}"),
+    }
+    let block = &raw const thread.host;
+    // SAFETY: the block was filled by `prepare`; the thread's block lives in its slot.
+    let result = unsafe { run::enter(EntryReason::Start, BLOCK.load(Relaxed), block as u64) };
+    refuse!(
+        "the enclave refused to start (result {result}): loader and enclave image are of different versions"
+    )
+}
+
+fn check_machine(boot: &Boot) {
+    if boot.hwcap2 & FSGSBASE == 0 {
+        refuse!("this kernel or processor has no FSGSBASE (Linux 5.9 on a processor since 2013)");
+    }
+    if boot.minimal_signal_stack + HANDLER_SPACE > SIGNAL_STACK_SIZE {
+        refuse!(
+            "this processor needs signal stacks of {} bytes, more than the loader has",
+            boot.minimal_signal_stack
+        );
+    }
+}
+
+/// Notes where the loader's code is, and makes its relocated pointers read-only.
+fn find_itself(boot: &Boot, base: u64) {
+    // SAFETY: the kernel names the loader's own program headers, which are mapped.
+    let headers = unsafe {
+        core::slice::from_raw_parts(
+            boot.headers as *const ProgramHeader64<LittleEndian>,
+            boot.header_count as usize,
+        )
+    };
+    let endian = LittleEndian;
+    let mut text = (0, 0);
+    for header in headers {
+        let start = base + header.p_vaddr(endian);
+        let end = start + header.p_memsz(endian);
+        match header.p_type(endian) {
+            PT_LOAD if header.p_flags(endian) & PF_X != 0 => text = (start, end),
+            PT_GNU_RELRO => {
+                let start = start / PAGE * PAGE;
+                // SAFETY: these pages were relocated and are not written again. Failing is harmless.
+                let _ = unsafe { sys::protect(start, end / PAGE * PAGE - start, PROT_READ) };
+            }
+            _ => {}
+        }
+    }
+    // SAFETY: touches no memory.
+    let process = unsafe { sys::call(__NR_getpid, []) }.unwrap_or(0);
+    run::set_loader(base, text.0, text.1, process as u32);
+}
+
+/// Reads the bundle, maps the enclave, and fills the start-up block.
+fn prepare(boot: &Boot, arguments: &Arguments) -> StartBlock {
+    let bundle = open_directory(arguments.bundle);
+    let map = |name| bundle::map_file(bundle, arguments.bundle, name);
+    let (image_file, manifest, index, measured) =
+        (map(c"enclave"), map(c"manifest.json"), map(c"index"), map(c"measured"));
+    sys::close(index.fd);
+    sys::close(manifest.fd);
+    sys::close(measured.fd);
+    let limits = Limits::read(manifest.bytes())
+        .unwrap_or_else(|reason| refuse!("{}/manifest.json: {reason}", Text(arguments.bundle)));
+    let image = Image::parse(image_file.bytes())
+        .unwrap_or_else(|reason| refuse!("{}/enclave: {reason}", Text(arguments.bundle)));
+    let Some(layout) = Layout::new(limits.enclave_size, image.size) else {
+        refuse!("an enclave of {} MiB is too small; raise sgx.enclave_size", limits.enclave_size >> 20)
+    };
+    let user_base = memory::reserve(layout.enclave_size);
+    memory::map_heap(&layout);
+    memory::map_image(&image, &layout, image_file.fd);
+    sys::close(image_file.fd);
+    // SAFETY: the file was mapped for reading its headers only.
+    unsafe { sys::unmap(image_file.blob.address, image_file.blob.length) };
+    run::set_enclave(layout.image_base + image.entry, user_base, layout.user_top);
+    if let Err(error) = arena::reserve(limits.max_threads) {
+        refuse!("cannot reserve memory for {} threads: {error}", limits.max_threads);
+    }
+    set_process_up();
+    let volumes = open_files(arguments);
+    let mut block = facts(boot, arguments, volumes);
+    block.enclave_size = layout.enclave_size;
+    block.user_base = user_base;
+    block.user_top = layout.user_top;
+    block.heap_base = layout.user_top;
+    block.heap_size = layout.heap_size;
+    block.image_base = layout.image_base;
+    block.image_size = layout.image_size;
+    (block.manifest, block.index, block.measured) = (manifest.blob, index.blob, measured.blob);
+    block
+}
+
+fn open_directory(name: &[u8]) -> i32 {
+    bundle::with_c_string(name, calls::open_directory)
+        .unwrap_or_else(|error| refuse!("{}: {error}", Text(name)))
+}
+
+/// Opens the image's source and the volumes; returns the volumes' names.
+fn open_files(arguments: &Arguments) -> Blob {
+    let (name, by_digest) = match arguments.source {
+        Source::Root(name) => (name, false),
+        Source::Store(name) => (name, true),
+    };
+    let source = open_directory(name);
+    calls::detect_openat2(source);
+    calls::set_source(source, by_digest);
+    for volume in arguments.volumes() {
+        if !calls::add_volume(open_directory(volume.host), volume.read_only) {
+            refuse!("too many volumes: at most 256");
+        }
+    }
+    let names =
+        arguments.volumes().map(|volume| [volume.inside, if volume.read_only { b":ro" } else { b"" }]);
+    strings(join(names))
+}
+
+fn strings(joined: Result<Blob, Errno>) -> Blob {
+    joined.unwrap_or_else(|error| refuse!("cannot map the arguments: {error}"))
+}
+
+/// What the enclave is told of the host and of the command line.
+fn facts(boot: &Boot, arguments: &Arguments, volumes: Blob) -> StartBlock {
+    if arguments.stats {
+        stats::enable();
+    }
+    let flag = |set, bit| if set { bit } else { 0 };
+    let inherited = boot.environment.iter().copied().filter(|setting| !arguments.overrides(setting));
+    StartBlock {
+        magic: START_MAGIC,
+        version: ABI_VERSION,
+        platform: Platform::Direct as u32,
+        host_call: calls::host_call as *const () as u64,
+        flags: flag(arguments.trace, StartFlags::TRACE) | flag(arguments.stats, StartFlags::STATS),
+        processors: count_processors(),
+        arguments: strings(join(arguments.program.iter().map(|argument| [*argument]))),
+        environment: strings(join(inherited.chain(arguments.environment()).map(|setting| [setting]))),
+        volumes,
+        resolv_conf: read_small(c"/etc/resolv.conf"),
+        hosts: read_small(c"/etc/hosts"),
+        hostname: hostname(arguments),
+        ..StartBlock::default()
+    }
+}
+
+/// `--hostname`, else the kernel's node name.
+fn hostname(arguments: &Arguments) -> Blob {
+    let name = |bytes: &[u8]| {
+        let length = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+        let joined = strings(join(core::iter::once([&bytes[..length]])));
+        Blob { length: length as u64, ..joined }
+    };
+    if let Some(given) = arguments.hostname {
+        return name(given);
+    }
+    // SAFETY: the structure holds bytes only; the kernel fills it.
+    let system: new_utsname = unsafe {
+        let mut system = core::mem::zeroed();
+        let _ = sys::call(__NR_uname, [&raw mut system as u64]);
+        system
+    };
+    name(&system.nodename.map(|byte| byte as u8))
+}
+
+/// Processors that this process may use.
+fn count_processors() -> u32 {
+    let mut mask = [0u64; 128];
+    let args = [0, size_of_val(&mask) as u64, mask.as_mut_ptr() as u64];
+    // SAFETY: the kernel fills the local mask.
+    match unsafe { sys::call(__NR_sched_getaffinity, args) } {
+        Ok(_) => mask.iter().map(|word| word.count_ones()).sum::<u32>().max(1),
+        Err(_) => 1,
+    }
+}
+
+/// Modes are the enclave's to decide, and it may need as many descriptors as it can get.
+fn set_process_up() {
+    let mut limit = rlimit64 { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the kernel reads and writes the local limit only.
+    unsafe {
+        let _ = sys::call(__NR_umask, [0]);
+        if sys::call(__NR_prlimit64, [0, RLIMIT_NOFILE as u64, 0, &raw mut limit as u64]).is_ok() {
+            limit.rlim_cur = limit.rlim_max;
+            let _ = sys::call(__NR_prlimit64, [0, RLIMIT_NOFILE as u64, &raw const limit as u64, 0]);
+        }
+    }
+}
