@@ -19,7 +19,7 @@ TRIPLE := x86_64-unknown-linux-gnu
 FREESTANDING := --config runtime/freestanding.toml --profile freestanding --target $(TRIPLE)
 FREESTANDING_CRATES := $(strip $(foreach crate,enclave host,$(if $(wildcard runtime/$(crate)/Cargo.toml),casemate-$(crate))))
 # Crates without a test harness on the host: the freestanding binaries, and the extension module, which pytest tests.
-HOST_UNTESTED := casemate-enclave casemate-host casemate-python
+HOST_UNTESTED := casemate-enclave casemate-python
 RUNTIME := src/casemate/_runtime
 RUST_SOURCES := $(shell find runtime -name '*.rs' -o -name '*.toml' -o -name '*.S' -o -name '*.ld' 2>/dev/null) Cargo.toml Cargo.lock
 

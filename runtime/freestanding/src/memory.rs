@@ -248,8 +248,8 @@ casemate_strlen:
 "#
 );
 
-// The names that the compiler uses. Only where there is no C library that has them: `+crt-static` marks the freestanding build.
-#[cfg(target_feature = "crt-static")]
+// The names that the compiler uses. Only where there is no C library that has them.
+#[cfg(freestanding)]
 core::arch::global_asm!(
     r#"
     .globl memcpy, memmove, memset, memcmp, bcmp, strlen

@@ -1,10 +1,10 @@
 //! The loader's binary: entry point and panic handler around the library `casemate_host`.
 //!
-//! It exists only in the freestanding build (runtime/freestanding.toml sets `+crt-static`); an ordinary build of the workspace gets a
+//! It exists only in the freestanding build (runtime/freestanding.toml); an ordinary build of the workspace gets a
 //! program that says so.
-#![cfg_attr(target_feature = "crt-static", no_std, no_main)]
+#![cfg_attr(freestanding, no_std, no_main)]
 
-#[cfg(not(target_feature = "crt-static"))]
+#[cfg(not(freestanding))]
 fn main() {
     eprintln!(
         "casemate-host: built without runtime/freestanding.toml, so this is not the loader; run 'make runtime'"
@@ -12,7 +12,7 @@ fn main() {
     std::process::exit(70);
 }
 
-#[cfg(target_feature = "crt-static")]
+#[cfg(freestanding)]
 mod freestanding {
     use core::alloc::{GlobalAlloc, Layout};
     use core::cell::UnsafeCell;

@@ -130,6 +130,8 @@ pub fn disposition(signal: i32) -> Disposition {
         SIGCHLD | SIGURG => Disposition::Default,
         SIGPIPE | SIGXFSZ => Disposition::Ignore,
         SIGSYS => Disposition::Handle,
+        // The enclave takes neither from the host, and dropping them here would make a program deaf that they should end.
+        SIGABRT | 32..=63 => Disposition::Default,
         _ if signal == KICK || FAULTS.contains(&signal) => Disposition::Handle,
         _ => Disposition::HandleUnlessIgnored,
     }
@@ -159,7 +161,7 @@ mod tests {
 
     #[test]
     fn stop_signals_stay_the_kernels_and_every_other_signal_has_an_owner() {
-        for signal in [9, 17, 18, 19, 20, 21, 22, 23] {
+        for signal in [6, 9, 17, 18, 19, 20, 21, 22, 23, 32, 34, 63] {
             assert_eq!(disposition(signal), Disposition::Default, "{signal}");
         }
         for signal in [13, 25] {
@@ -168,7 +170,7 @@ mod tests {
         for signal in [4, 5, 7, 8, 11, 31, 64] {
             assert_eq!(disposition(signal), Disposition::Handle, "{signal}");
         }
-        for signal in [1, 2, 3, 6, 10, 12, 14, 15, 16, 24, 26, 27, 28, 29, 30, 32, 34, 63] {
+        for signal in [1, 2, 3, 10, 12, 14, 15, 16, 24, 26, 27, 28, 29, 30] {
             assert_eq!(disposition(signal), Disposition::HandleUnlessIgnored, "{signal}");
         }
     }
