@@ -8,6 +8,7 @@ SHELL := bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PYTHON_TREES := $(wildcard src tests examples)
 # Set once here so that cargo and the copying below agree on the place.
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 # rustflags from the environment would silently replace the ones that make the two binaries freestanding.
@@ -102,8 +103,8 @@ test-long: install system-test
 	$(BIN)/python -m pytest
 
 lint: install
-	$(BIN)/ruff check src tests examples
-	$(BIN)/ruff format --check src tests examples
+	$(BIN)/ruff check $(PYTHON_TREES)
+	$(BIN)/ruff format --check $(PYTHON_TREES)
 	$(BIN)/mypy
 	cargo fmt --all --check
 	cargo clippy --quiet --workspace --all-targets $(addprefix --exclude ,casemate-enclave casemate-host) -- -D warnings
@@ -112,8 +113,8 @@ ifneq ($(FREESTANDING_CRATES),)
 endif
 
 format:
-	$(BIN)/ruff check --fix src tests examples
-	$(BIN)/ruff format src tests examples
+	$(BIN)/ruff check --fix $(PYTHON_TREES)
+	$(BIN)/ruff format $(PYTHON_TREES)
 	cargo fmt --all
 
 demo: install system-test

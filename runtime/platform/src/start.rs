@@ -85,7 +85,7 @@ static START: crate::sync::Mutex<Option<StartBlock>> = crate::sync::Mutex::new(N
 /// Checks the layout and fixes it. Nothing can be printed yet.
 fn set_ranges(block: &StartBlock, address: u64) -> bool {
     let size = block.enclave_size;
-    let page = |value: u64| value % crate::PAGE_SIZE as u64 == 0;
+    let page = |value: u64| value.is_multiple_of(crate::PAGE_SIZE as u64);
     let image_end = block.image_base.checked_add(block.image_size);
     let heap_end = block.heap_base.checked_add(block.heap_size);
     let good = block.magic == START_MAGIC

@@ -137,7 +137,7 @@ fn take_pending(slot: u64) -> Option<*mut Slot> {
 /// Binds a host thread's block to an area after checking it.
 fn bind(area: *mut ThreadArea, host_thread: u64) -> bool {
     let size = core::mem::size_of::<HostThread>() as u64;
-    if host_thread % core::mem::align_of::<HostThread>() as u64 != 0
+    if !host_thread.is_multiple_of(core::mem::align_of::<HostThread>() as u64)
         || HostRange::new(host_thread, size).is_none()
     {
         return false;
@@ -193,7 +193,11 @@ extern "C" fn run_start(area: u64) -> i64 {
 
 /// First entry: makes the main thread's area and runs `main` on a library-OS stack. Does not return.
 pub(crate) fn enter_first(host_thread: u64, main: fn(Arc<ThreadHandle>)) -> ! {
-    let Some(slot) = new_slot() else { loop {} };
+    let Some(slot) = new_slot() else {
+        loop {
+            core::hint::spin_loop();
+        }
+    };
     // SAFETY: the slot was just made for this thread.
     let area = unsafe { core::ptr::addr_of_mut!((*slot).area) };
     if !bind(area, host_thread) {

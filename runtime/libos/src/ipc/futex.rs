@@ -39,7 +39,7 @@ fn bucket(address: u64) -> &'static Mutex<Queue> {
 }
 
 fn check_aligned(at: Addr) -> Result<()> {
-    if at.0 % 4 != 0 { Err(Errno::EINVAL) } else { Ok(()) }
+    if !at.0.is_multiple_of(4) { Err(Errno::EINVAL) } else { Ok(()) }
 }
 
 /// Runs `under_lock` with the bucket of `at` locked and the word's value; the word is made present first.

@@ -5,7 +5,7 @@ mod identity;
 mod limits;
 mod prctl;
 mod process;
-mod scheduling;
+pub mod scheduling;
 pub mod signal;
 mod system;
 #[macro_use]

@@ -40,7 +40,7 @@ pub fn sys_sched_yield(_ctx: &Context) -> Result<usize> {
 pub fn sys_sched_getaffinity(ctx: &Context, tid: i32, size: usize, at: Addr) -> Result<usize> {
     check_thread(ctx, tid)?;
     let needed = (processors() as usize).div_ceil(64) * 8;
-    if size < needed || size % 8 != 0 {
+    if size < needed || !size.is_multiple_of(8) {
         return Err(Errno::EINVAL);
     }
     for word in 0..needed as u64 / 8 {

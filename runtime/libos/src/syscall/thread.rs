@@ -113,7 +113,7 @@ pub fn sys_futex(
         }
         raw::FUTEX_WAKE | raw::FUTEX_WAKE_BITSET => {
             let bitset = if command == raw::FUTEX_WAKE { futex::ANY } else { third };
-            if bitset == 0 || at.0 % 4 != 0 {
+            if bitset == 0 || !at.0.is_multiple_of(4) {
                 return Err(Errno::EINVAL);
             }
             if !crate::process::exit::is_program_address(at.0) {
