@@ -101,7 +101,7 @@ def build(programs: Iterable[Program], variant: Variant) -> None:
     hashes_path = BUILD / f"hashes-{variant.name}.json"
     hashes: dict[str, str] = json.loads(hashes_path.read_text()) if hashes_path.exists() else {}
     version = subprocess.run([variant.compiler, "-dumpfullversion"], check=True, capture_output=True).stdout
-    common = version + (PROGRAMS / "show.h").read_bytes()
+    common = version + b"".join(header.read_bytes() for header in sorted(PROGRAMS.glob("*.h")))
 
     def compile_one(program: Program) -> tuple[Program, str, str | None]:
         target = binary(program, variant)
