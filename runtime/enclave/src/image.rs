@@ -52,3 +52,14 @@ fn panic(info: &core::panic::PanicInfo) -> ! {
     }
     console::fatal("the library OS stopped itself")
 }
+
+// The compiler's own libraries are built to unwind and refer to these; with `panic = "abort"` neither is ever called.
+core::arch::global_asm!(
+    r#"
+    .globl _Unwind_Resume
+    .globl rust_eh_personality
+_Unwind_Resume:
+rust_eh_personality:
+    ud2
+"#
+);

@@ -13,9 +13,12 @@ use casemate_index::{
 use exercise::{exercise, seal};
 use proptest::prelude::*;
 
+/// A real program with system calls of its own.
+const PROGRAM: &str = "/lib64/ld-linux-x86-64.so.2";
+
 /// A small image with one of everything.
 fn sample() -> LayerTable {
-    let program = std::fs::read("/proc/self/exe").unwrap();
+    let program = std::fs::read(PROGRAM).unwrap();
     let mut layer = LayerTable::new("");
     let mut attributes = Attributes { permissions: 0o755, ..Attributes::default() };
     attributes.xattrs.insert(b"user.name".to_vec(), vec![7; 5000]);
@@ -209,7 +212,7 @@ proptest! {
 
     #[test]
     fn a_damaged_program_is_surveyed_without_a_panic(mutations in mutations(), near in any::<bool>()) {
-        let mut program = std::fs::read("/lib64/ld-linux-x86-64.so.2").unwrap();
+        let mut program = std::fs::read(PROGRAM).unwrap();
         for (place, value, _) in mutations {
             // Half of the time in the headers: ELF and program headers in front, section headers at the end.
             let at = place.index(if near { 1500 } else { program.len() });

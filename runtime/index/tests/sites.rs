@@ -193,8 +193,8 @@ fn sites_of(name: &str, source: &str) -> Option<Vec<(SiteKind, usize)>> {
 
 #[test]
 fn neighbours_are_displaced_only_where_nothing_lands_between_them() {
-    type Case = (&'static str, &'static str, &'static [(SiteKind, usize)]);
-    let cases: [Case; 9] = [
+    type Case<'a> = (&'a str, &'a str, &'a [(SiteKind, usize)]);
+    let cases: [Case<'_>; 9] = [
         ("short-before", "mov %edi,%eax\n mov %rsi,%rdi\n syscall\n ret", &[(SiteKind::Intact, 5)]),
         // A jump to the syscall itself is fine, it stays; one between the two is not.
         ("jump-to-it", "mov %edi,%eax\n mov %rsi,%rdi\n1: syscall\n jmp 1b", &[(SiteKind::Intact, 5)]),

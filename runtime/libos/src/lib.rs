@@ -7,6 +7,7 @@
 
 extern crate alloc;
 
+pub mod boot;
 pub mod errno;
 pub mod events;
 pub mod file;
@@ -24,8 +25,31 @@ pub mod user_space;
 
 use alloc::sync::Arc;
 
+use casemate_platform::console::{self, Level};
+use casemate_platform::host;
 use casemate_platform::start::HostFacts;
 use casemate_platform::thread::ThreadHandle;
 
+/// Exit status when the run is refused before the program starts, as container engines use it.
+const REFUSED: u8 = 125;
+
 /// Entry from the platform layer, on the first thread.
-pub fn start(_facts: HostFacts, _thread: Arc<ThreadHandle>) {}
+pub fn start(facts: HostFacts, _thread: Arc<ThreadHandle>) {
+    let vouched = match boot::vouch(&facts) {
+        Ok(vouched) => vouched,
+        Err(reason) => refuse(&reason),
+    };
+    boot::settle(&facts, &vouched.manifest);
+    if let Err(reason) = boot::check_arguments(&facts, &vouched.manifest) {
+        refuse(reason);
+    }
+    refuse(
+        "manifest and index are in order, but this version has no file tree yet and cannot run the program",
+    )
+}
+
+fn refuse(reason: &str) -> ! {
+    console::set_level(Level::Error as u8);
+    casemate_platform::log!(Level::Error, "{reason}");
+    host::exit(REFUSED, 0)
+}

@@ -7,7 +7,7 @@ mod prctl;
 mod process;
 pub mod scheduling;
 pub mod signal;
-mod system;
+pub mod system;
 #[macro_use]
 mod table;
 mod thread;

@@ -1,0 +1,108 @@
+//! The start: what the host handed over is checked against the measured block, down to the file index. Only then does
+//! anything of it count.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use casemate_abi::{MEASURED_MAGIC, StartFlags};
+use casemate_index::{Block, BlockSource, Index, SourceError};
+use casemate_manifest::{LogLevel, Manifest};
+use casemate_platform::boundary::HostRange;
+use casemate_platform::console::{self, Level};
+use casemate_platform::log;
+use casemate_platform::start::HostFacts;
+use sha2::{Digest, Sha256};
+
+use crate::syscall;
+
+/// The index file in host memory, block by block.
+struct HostIndex(HostRange);
+
+impl BlockSource for HostIndex {
+    fn read_block(&self, number: u64, out: &mut Block) -> Result<(), SourceError> {
+        let offset = number.checked_mul(out.len() as u64).ok_or(SourceError)?;
+        if self.0.read(offset, out) { Ok(()) } else { Err(SourceError) }
+    }
+}
+
+/// What a checked start-up leaves: the manifest and the index that it vouches for.
+pub struct Vouched {
+    /// The manifest.
+    pub manifest: Manifest,
+    /// The file index.
+    pub index: Index,
+}
+
+/// Version of the measured block's layout.
+const MEASURED_VERSION: u32 = 1;
+
+/// The manifest digest that the measured block (64 bytes: magic, version, zero, SHA-256, zeros) carries.
+fn measured_digest(block: &[u8]) -> Result<[u8; 32], &'static str> {
+    let wrong = "the measured block is not one: rebuild the image";
+    let block: &[u8; 64] = block.try_into().map_err(|_| wrong)?;
+    let word = |at: usize| u32::from_le_bytes([block[at], block[at + 1], block[at + 2], block[at + 3]]);
+    if block[..8] != MEASURED_MAGIC || word(8) != MEASURED_VERSION || word(12) != 0 || block[48..] != [0; 16]
+    {
+        return Err(wrong);
+    }
+    let mut digest = [0; 32];
+    digest.copy_from_slice(&block[16..48]);
+    Ok(digest)
+}
+
+/// Checks manifest and index; the message of an error is for the user.
+pub fn vouch(facts: &HostFacts) -> Result<Vouched, String> {
+    let expected = measured_digest(&facts.measured)?;
+    if Sha256::digest(&facts.manifest)[..] != expected {
+        return Err(String::from(
+            "/casemate/manifest.json is not the one that was measured: it was changed after the build",
+        ));
+    }
+    let manifest = Manifest::parse(&facts.manifest)
+        .map_err(|error| alloc::format!("/casemate/manifest.json cannot be used: {error}"))?;
+    if facts.index.len() != manifest.index.size {
+        return Err(alloc::format!(
+            "/casemate/index has {} bytes, the manifest vouches for {}: it was changed after the build",
+            facts.index.len(),
+            manifest.index.size
+        ));
+    }
+    let index = Index::open(HostIndex(facts.index), &manifest.index.root.0)
+        .map_err(|error| alloc::format!("/casemate/index cannot be used: {error}"))?;
+    Ok(Vouched { manifest, index })
+}
+
+/// Settings that the manifest and the host's flags choose before the program starts.
+pub fn settle(facts: &HostFacts, manifest: &Manifest) {
+    console::set_level(match manifest.log_level {
+        LogLevel::None => 0,
+        LogLevel::Error => Level::Error as u8,
+        LogLevel::Warning => Level::Warning as u8,
+        LogLevel::Debug | LogLevel::Trace | LogLevel::All => Level::Debug as u8,
+    });
+    if facts.flags & StartFlags::TRACE != 0 || manifest.log_level >= LogLevel::Trace {
+        syscall::enable_trace();
+    }
+    syscall::scheduling::set_processors(facts.processors);
+    syscall::system::set_host_name(&host_name(&facts.hostname));
+    crate::time::note_start();
+    for sentence in manifest.insecure() {
+        log!(Level::Warning, "{sentence}");
+    }
+}
+
+/// The host's name as far as it is one: letters, digits, `-` and `.`; "casemate" when nothing is left.
+fn host_name(from_host: &[u8]) -> Vec<u8> {
+    let good = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
+    let name: Vec<u8> = from_host.iter().copied().take_while(good).take(64).collect();
+    if name.is_empty() { b"casemate".to_vec() } else { name }
+}
+
+/// Refuses arguments that the manifest does not let the host choose.
+pub fn check_arguments(facts: &HostFacts, manifest: &Manifest) -> Result<(), &'static str> {
+    if manifest.args_from_host || facts.arguments.is_empty() {
+        return Ok(());
+    }
+    Err("arguments were given, but the manifest fixes them; \
+         `loader.insecure__use_cmdline_argv = true` (or `casemate build --insecure-args`) would allow them")
+}
