@@ -1,4 +1,5 @@
-"""The Rust core: fs-verity digests, layer tables, the image's file index, checks of the canonical manifest.
+"""The Rust core: fs-verity digests, layer tables, the image's file index, checks of the canonical manifest;
+the enclave's layout and SIGSTRUCT.
 
 Private to the package; `docs/formats/index.md` describes the index's bytes. Paths, link targets and
 extended attributes are `bytes`, as in the image. Every problem with what an image or a file holds is an
@@ -201,3 +202,127 @@ def check_manifest(data: bytes, /) -> None:
 
 def insecure_settings(data: bytes, /) -> list[str]:
     """One sentence for each setting of this canonical manifest that weakens the protection."""
+class SgxFormatError(ValueError):
+    """Bytes are not the SGX structure that they should be, or parameters have no layout; the message says why."""
+
+@final
+class EnclaveLayout:
+    """Which pages an enclave begins with; `docs/hardware.md` and `runtime/sgx/src/layout.rs` describe it."""
+
+    def __init__(
+        self,
+        image: bytes,
+        measured: bytes,
+        *,
+        enclave_size: int,
+        max_threads: int,
+        edmm: bool,
+        exinfo: bool,
+        heap_size: int | None = None,
+        required_xfrm: int | None = None,
+        optional_xfrm: int | None = None,
+    ) -> None:
+        """`image`: the enclave image (ELF); `measured`: the 64 bytes of `/casemate/measured`."""
+    def measure(self) -> bytes:
+        """MRENCLAVE, 32 bytes. Releases the GIL."""
+    def regions(self) -> list[tuple[int, int, int, Literal["zero", "tcs", "measured", "image"], bool]]:
+        """(offset, pages, SECINFO.FLAGS, content, measured), in the order in which pages are added."""
+    def page(self, region: int, index: int) -> bytes:
+        """4096 bytes: the contents of a page as EADD copies them."""
+    @property
+    def ssa_frame_size(self) -> int:
+        """Pages."""
+    @property
+    def enclave_size(self) -> int: ...
+    @property
+    def miscselect(self) -> int: ...
+    def attributes(self, debug: bool) -> tuple[tuple[int, int], tuple[int, int]]:
+        """ATTRIBUTES and ATTRIBUTEMASK of the SIGSTRUCT, each (flags, xfrm)."""
+
+@final
+class SigStruct:
+    """A SIGSTRUCT (SDM volume 3D, 35.14). Numbers of the key are little-endian, 384 bytes. Immutable."""
+
+    @staticmethod
+    def from_bytes(data: bytes, /) -> SigStruct:
+        """Any 1808 bytes; `verify` judges them."""
+    @staticmethod
+    def unsigned(
+        *,
+        enclave_hash: bytes,
+        attributes: tuple[int, int],
+        attribute_mask: tuple[int, int],
+        miscselect: int,
+        miscmask: int,
+        date: int,
+        isv_prod_id: int,
+        isv_svn: int,
+    ) -> SigStruct:
+        """`date`: BCD, 0x20261124."""
+    @staticmethod
+    def from_to_be_signed(data: bytes, /) -> SigStruct:
+        """The inverse of `to_be_signed`: key and signature are 0. Checks the fixed fields."""
+    def to_bytes(self) -> bytes: ...
+    def to_be_signed(self) -> bytes:
+        """The 256 bytes that the signature covers."""
+    def attach(self, *, modulus: bytes, signature: bytes) -> SigStruct:
+        """With key, signature, q1 and q2; raises unless EINIT would accept the signature. Releases the GIL."""
+    def verify(self) -> None:
+        """Raises unless EINIT would accept format and signature."""
+    @property
+    def vendor(self) -> int: ...
+    @property
+    def date(self) -> int: ...
+    @property
+    def swdefined(self) -> int: ...
+    @property
+    def mrenclave(self) -> bytes: ...
+    @property
+    def mrsigner(self) -> bytes: ...
+    @property
+    def modulus(self) -> bytes: ...
+    @property
+    def attributes(self) -> tuple[int, int]: ...
+    @property
+    def attribute_mask(self) -> tuple[int, int]: ...
+    @property
+    def miscselect(self) -> int: ...
+    @property
+    def miscmask(self) -> int: ...
+    @property
+    def debug(self) -> bool: ...
+    @property
+    def isv_prod_id(self) -> int: ...
+    @property
+    def isv_svn(self) -> int: ...
+
+def mr_signer(modulus: bytes, /) -> bytes:
+    """SHA-256 of a little-endian modulus."""
+
+@final
+class QuoteBody:
+    """The identity in a quote. Nothing about it is verified."""
+
+    @property
+    def mrenclave(self) -> bytes: ...
+    @property
+    def mrsigner(self) -> bytes: ...
+    @property
+    def report_data(self) -> bytes: ...
+    @property
+    def cpusvn(self) -> bytes: ...
+    @property
+    def attributes(self) -> tuple[int, int]: ...
+    @property
+    def miscselect(self) -> int: ...
+    @property
+    def isv_prod_id(self) -> int: ...
+    @property
+    def isv_svn(self) -> int: ...
+    @property
+    def qe_vendor_id(self) -> bytes: ...
+    @property
+    def certification_type(self) -> int: ...
+
+def parse_quote(data: bytes, /) -> QuoteBody:
+    """A quote of version 3, taken apart; zero bytes may follow it."""

@@ -4,6 +4,7 @@
 mod index;
 mod layers;
 mod manifest;
+mod sgx;
 
 use pyo3::create_exception;
 use pyo3::exceptions::PyValueError;
@@ -31,6 +32,8 @@ mod _core {
     use super::layers::{FileHasher, FileSummary, LayerTable, verity_digest};
     #[pymodule_export]
     use super::manifest::{check_manifest, insecure_settings};
+    #[pymodule_export]
+    use super::sgx::{EnclaveLayout, QuoteBody, SgxFormatError, SigStruct, mr_signer, parse_quote};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -40,7 +40,7 @@ pub const INITIAL_HEAP: u64 = 1 << 20;
 /// Largest enclave size: what Linux gives a process.
 pub const MAX_ENCLAVE_SIZE: u64 = 1 << 46;
 /// Most threads.
-pub const MAX_THREADS: u32 = 4096;
+pub const MAX_THREADS: u32 = 1 << 16;
 /// Slots of each thread's SSA: one for the program, one for an interruption of the exception handler.
 pub const SSA_SLOTS: u32 = 2;
 /// Bytes of each thread's stack in the library OS.

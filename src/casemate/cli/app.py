@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from casemate import __version__
+from casemate.cli.key import key_app
+from casemate.cli.sigstruct import sigstruct_app
 
 app = typer.Typer(
     name="casemate",
@@ -16,6 +18,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+app.add_typer(key_app)
+app.add_typer(sigstruct_app)
 
 
 def _print_version(wanted: bool) -> None:

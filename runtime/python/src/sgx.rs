@@ -1,0 +1,298 @@
+//! The enclave's layout and measurement, SIGSTRUCTs, and quotes as they lie there.
+
+use casemate_sgx as core;
+use casemate_sgx::layout::{Content, Features, Parameters, Region};
+use casemate_sgx::{Attributes, PAGE_SIZE, Template, Xfrm};
+use pyo3::create_exception;
+use pyo3::exceptions::{PyIndexError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use zerocopy::IntoBytes;
+
+create_exception!(
+    casemate._core,
+    SgxFormatError,
+    PyValueError,
+    "Bytes are not the SGX structure that they should be, or parameters have no layout; the message says why."
+);
+
+fn refuse(error: impl std::fmt::Display) -> PyErr {
+    SgxFormatError::new_err(error.to_string())
+}
+
+/// Bytes of exactly this length.
+fn array<const N: usize>(what: &str, bytes: &[u8]) -> PyResult<[u8; N]> {
+    bytes.try_into().map_err(|_| refuse(format!("{what} needs {N} bytes, {} are there", bytes.len())))
+}
+
+fn xfrm(bits: u64) -> PyResult<Xfrm> {
+    Xfrm::from_bits(bits).ok_or_else(|| refuse(format!("XFRM {bits:#x} names components that do not exist")))
+}
+
+#[pyclass(frozen, module = "casemate._core")]
+pub(crate) struct EnclaveLayout {
+    image: Vec<u8>,
+    features: Features,
+    layout: core::layout::Layout,
+}
+
+impl EnclaveLayout {
+    fn image(&self) -> PyResult<core::Image<'_>> {
+        core::Image::parse(&self.image).map_err(|error| refuse(format!("this is no enclave image: {error}")))
+    }
+
+    fn region(&self, number: usize) -> PyResult<&Region> {
+        self.layout.regions().get(number).ok_or_else(|| PyIndexError::new_err("no such region"))
+    }
+}
+
+#[pymethods]
+impl EnclaveLayout {
+    #[new]
+    #[pyo3(signature = (image, measured, *, enclave_size, max_threads, edmm, exinfo, heap_size=None,
+                        required_xfrm=None, optional_xfrm=None))]
+    #[allow(clippy::too_many_arguments)] // keywords in Python
+    fn new(
+        image: Vec<u8>,
+        measured: &[u8],
+        enclave_size: u64,
+        max_threads: u32,
+        edmm: bool,
+        exinfo: bool,
+        heap_size: Option<u64>,
+        required_xfrm: Option<u64>,
+        optional_xfrm: Option<u64>,
+    ) -> PyResult<Self> {
+        let mut features = Features::default();
+        if let Some(bits) = required_xfrm {
+            features.required = xfrm(bits)?;
+        }
+        if let Some(bits) = optional_xfrm {
+            features.optional = xfrm(bits)?;
+        }
+        let measured = array("the measured block", measured)?;
+        let parameters =
+            Parameters { enclave_size, heap_size, max_threads, edmm, exinfo, features, measured };
+        let parsed = core::Image::parse(&image)
+            .map_err(|error| refuse(format!("this is no enclave image: {error}")))?;
+        let layout = core::layout::Layout::new(&parsed, &parameters).map_err(refuse)?;
+        Ok(Self { image, features, layout })
+    }
+
+    fn measure(&self, py: Python<'_>) -> PyResult<Py<PyBytes>> {
+        let image = self.image()?;
+        let value = py.detach(|| self.layout.measure(&image));
+        Ok(PyBytes::new(py, &value).unbind())
+    }
+
+    /// (offset, pages, SECINFO.FLAGS, content, measured) of each region.
+    fn regions(&self) -> Vec<(u64, u64, u64, &'static str, bool)> {
+        let name = |content| match content {
+            Content::Zero => "zero",
+            Content::Tcs(_) => "tcs",
+            Content::Measured => "measured",
+            Content::Segment(_) => "image",
+        };
+        let regions = self.layout.regions().iter();
+        regions.map(|r| (r.offset, r.pages, r.flags.bits(), name(r.content), r.measured)).collect()
+    }
+
+    fn page(&self, py: Python<'_>, region: usize, index: u64) -> PyResult<Py<PyBytes>> {
+        let region = self.region(region)?;
+        if index >= region.pages {
+            return Err(PyIndexError::new_err("no such page"));
+        }
+        let mut page = [0; PAGE_SIZE];
+        self.layout.read_page(&self.image()?, region, index, &mut page);
+        Ok(PyBytes::new(py, &page).unbind())
+    }
+
+    #[getter]
+    fn ssa_frame_size(&self) -> u32 {
+        self.layout.block().ssa_frame_size
+    }
+
+    #[getter]
+    fn enclave_size(&self) -> u64 {
+        self.layout.block().enclave_size
+    }
+
+    #[getter]
+    fn miscselect(&self) -> u32 {
+        self.layout.miscselect().bits()
+    }
+
+    /// ((flags, xfrm), (flags mask, xfrm mask)).
+    fn attributes(&self, debug: bool) -> ((u64, u64), (u64, u64)) {
+        let (value, mask) = self.features.attributes(debug);
+        ((value.flags, value.xfrm), (mask.flags, mask.xfrm))
+    }
+}
+
+#[pyclass(frozen, module = "casemate._core")]
+pub(crate) struct SigStruct(core::SigStruct);
+
+#[pymethods]
+impl SigStruct {
+    #[staticmethod]
+    #[pyo3(signature = (data, /))]
+    fn from_bytes(data: &[u8]) -> PyResult<Self> {
+        core::SigStruct::parse(data).map(Self).map_err(refuse)
+    }
+
+    #[staticmethod]
+    #[pyo3(signature = (*, enclave_hash, attributes, attribute_mask, miscselect, miscmask, date, isv_prod_id, isv_svn))]
+    #[allow(clippy::too_many_arguments)] // keywords in Python
+    fn unsigned(
+        enclave_hash: &[u8],
+        attributes: (u64, u64),
+        attribute_mask: (u64, u64),
+        miscselect: u32,
+        miscmask: u32,
+        date: u32,
+        isv_prod_id: u16,
+        isv_svn: u16,
+    ) -> PyResult<Self> {
+        let attributes_of = |(flags, xfrm)| Attributes { flags, xfrm };
+        Ok(Self(core::SigStruct::unsigned(&Template {
+            date,
+            swdefined: 0,
+            miscselect: (miscselect, miscmask),
+            attributes: (attributes_of(attributes), attributes_of(attribute_mask)),
+            enclave_hash: array("ENCLAVEHASH", enclave_hash)?,
+            isv_prod_id,
+            isv_svn,
+        })))
+    }
+
+    #[staticmethod]
+    #[pyo3(signature = (data, /))]
+    fn from_to_be_signed(data: &[u8]) -> PyResult<Self> {
+        let signed = array("what is to be signed", data)?;
+        core::SigStruct::from_to_be_signed(&signed).map(Self).map_err(refuse)
+    }
+
+    fn to_bytes(&self, py: Python<'_>) -> Py<PyBytes> {
+        PyBytes::new(py, self.0.as_bytes()).unbind()
+    }
+
+    fn to_be_signed(&self, py: Python<'_>) -> Py<PyBytes> {
+        PyBytes::new(py, &self.0.to_be_signed()).unbind()
+    }
+
+    #[pyo3(signature = (*, modulus, signature))]
+    fn attach(&self, py: Python<'_>, modulus: &[u8], signature: &[u8]) -> PyResult<Self> {
+        let (modulus, signature) = (array("the modulus", modulus)?, array("the signature", signature)?);
+        py.detach(|| self.0.clone().attach(&modulus, &signature)).map(Self).map_err(refuse)
+    }
+
+    fn verify(&self) -> PyResult<()> {
+        self.0.verify().map_err(refuse)
+    }
+
+    #[getter]
+    fn vendor(&self) -> u32 {
+        self.0.vendor
+    }
+
+    #[getter]
+    fn date(&self) -> u32 {
+        self.0.date
+    }
+
+    #[getter]
+    fn swdefined(&self) -> u32 {
+        self.0.swdefined
+    }
+
+    #[getter]
+    fn mrenclave(&self, py: Python<'_>) -> Py<PyBytes> {
+        PyBytes::new(py, &self.0.enclave_hash).unbind()
+    }
+
+    #[getter]
+    fn mrsigner(&self, py: Python<'_>) -> Py<PyBytes> {
+        PyBytes::new(py, &self.0.mr_signer()).unbind()
+    }
+
+    #[getter]
+    fn modulus(&self, py: Python<'_>) -> Py<PyBytes> {
+        PyBytes::new(py, &self.0.modulus).unbind()
+    }
+
+    #[getter]
+    fn attributes(&self) -> (u64, u64) {
+        (self.0.attributes.flags, self.0.attributes.xfrm)
+    }
+
+    #[getter]
+    fn attribute_mask(&self) -> (u64, u64) {
+        (self.0.attribute_mask.flags, self.0.attribute_mask.xfrm)
+    }
+
+    #[getter]
+    fn miscselect(&self) -> u32 {
+        self.0.miscselect
+    }
+
+    #[getter]
+    fn miscmask(&self) -> u32 {
+        self.0.miscmask
+    }
+
+    #[getter]
+    fn debug(&self) -> bool {
+        self.0.is_debug()
+    }
+
+    #[getter]
+    fn isv_prod_id(&self) -> u16 {
+        self.0.isv_prod_id
+    }
+
+    #[getter]
+    fn isv_svn(&self) -> u16 {
+        self.0.isv_svn
+    }
+}
+
+/// MRSIGNER of a little-endian modulus.
+#[pyfunction]
+#[pyo3(signature = (modulus, /))]
+pub(crate) fn mr_signer(py: Python<'_>, modulus: &[u8]) -> PyResult<Py<PyBytes>> {
+    Ok(PyBytes::new(py, &core::mr_signer(&array("the modulus", modulus)?)).unbind())
+}
+
+/// The identity that a quote carries. Nothing about it is verified.
+#[pyclass(frozen, module = "casemate._core", get_all)]
+pub(crate) struct QuoteBody {
+    mrenclave: Vec<u8>,
+    mrsigner: Vec<u8>,
+    report_data: Vec<u8>,
+    cpusvn: Vec<u8>,
+    attributes: (u64, u64),
+    miscselect: u32,
+    isv_prod_id: u16,
+    isv_svn: u16,
+    qe_vendor_id: Vec<u8>,
+    certification_type: u16,
+}
+
+/// Takes a quote apart.
+#[pyfunction]
+#[pyo3(signature = (data, /))]
+pub(crate) fn parse_quote(data: &[u8]) -> PyResult<QuoteBody> {
+    let quote = core::quote::Quote::parse(data).map_err(refuse)?;
+    Ok(QuoteBody {
+        mrenclave: quote.body.mrenclave.to_vec(),
+        mrsigner: quote.body.mrsigner.to_vec(),
+        report_data: quote.body.report_data.to_vec(),
+        cpusvn: quote.body.cpusvn.to_vec(),
+        attributes: (quote.body.attributes.flags, quote.body.attributes.xfrm),
+        miscselect: quote.body.miscselect,
+        isv_prod_id: quote.body.isv_prod_id,
+        isv_svn: quote.body.isv_svn,
+        qe_vendor_id: quote.header.qe_vendor_id.to_vec(),
+        certification_type: quote.certification.kind(),
+    })
+}

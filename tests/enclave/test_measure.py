@@ -1,0 +1,132 @@
+"""The measurement against a second implementation, and what it depends on."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from casemate._core import EnclaveLayout, SgxFormatError
+from casemate.enclave.errors import LayoutError
+from casemate.enclave.measure import variants
+from tests.enclave import images, sdm
+
+MIB = 1 << 20
+
+
+def measure_again(layout: EnclaveLayout) -> bytes:
+    enclave = sdm.Enclave(layout.ssa_frame_size, layout.enclave_size)
+    for number, (offset, pages, flags, _, measured) in enumerate(layout.regions()):
+        for index in range(pages):
+            address = offset + index * 4096
+            enclave.eadd(address, flags)
+            if measured:
+                page = layout.page(number, index)
+                for start in range(0, 4096, 256):
+                    enclave.eextend(address + start, page[start : start + 256])
+    return enclave.einit()
+
+
+def layout(**changes: Any) -> EnclaveLayout:
+    arguments: dict[str, Any] = {
+        "enclave_size": 256 * MIB,
+        "max_threads": 4,
+        "edmm": True,
+        "exinfo": True,
+        **changes,
+    }
+    image = arguments.pop("image", images.enclave())
+    return EnclaveLayout(image, arguments.pop("measured", images.measured()), **arguments)
+
+
+@pytest.mark.parametrize("edmm", [True, False])
+def test_two_implementations_agree(edmm: bool) -> None:
+    it = layout(edmm=edmm, exinfo=edmm)
+    assert it.measure() == measure_again(it)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    text=st.binary(min_size=1, max_size=9000),
+    digest=st.binary(min_size=32, max_size=32),
+    power=st.integers(26, 30),
+    threads=st.integers(1, 6),
+    heap_pages=st.integers(256, 1000),
+    edmm=st.booleans(),
+    exinfo=st.booleans(),
+    optional=st.sampled_from([0, 4, 0xE4, 0x600E4]),
+)
+def test_two_implementations_agree_on_any_enclave(
+    text: bytes, digest: bytes, power: int, threads: int, heap_pages: int, edmm: bool, exinfo: bool, optional: int
+) -> None:
+    it = layout(
+        image=images.enclave(text),
+        measured=images.measured(digest),
+        enclave_size=1 << power,
+        max_threads=threads,
+        heap_size=heap_pages * 4096,
+        edmm=edmm,
+        exinfo=exinfo,
+        optional_xfrm=optional,
+    )
+    assert it.measure() == measure_again(it)
+
+
+@pytest.mark.parametrize("edmm", [True, False])
+def test_a_gibibyte_is_measured_in_time_for_signing(edmm: bool) -> None:
+    it = layout(enclave_size=1024 * MIB, max_threads=64, edmm=edmm)
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        it.measure()
+        times.append(time.perf_counter() - start)
+    assert min(times) <= 0.15
+
+
+def test_pages_ascend_and_only_memory_that_is_cleared_inside_is_unmeasured() -> None:
+    it = layout(edmm=False)
+    end = 0
+    for offset, pages, flags, content, measured in it.regions():
+        assert offset >= end
+        end = offset + pages * 4096
+        assert measured or (content == "zero" and flags in (0x207, 0x203))
+    assert end <= 256 * MIB
+    assert all(measured for *_, measured in layout().regions())
+
+
+def test_the_manifest_decides_which_enclaves_there_are() -> None:
+    manifest = {"edmm": "auto", "enclave_size": 256 * MIB, "max_threads": 4}
+
+    def names(edmm: str) -> list[str]:
+        found = variants({**manifest, "edmm": edmm}, images.enclave(), images.measured())
+        assert len({variant.layout.measure() for variant in found}) == len(found)
+        return [variant.name for variant in found]
+
+    assert names("auto") == ["edmm", "static"]
+    assert names("required") == ["edmm"]
+    assert names("off") == ["static"]
+
+
+def test_an_enclave_that_is_too_small_says_what_would_do() -> None:
+    manifest = {"edmm": "off", "enclave_size": 64 * MIB, "max_threads": 1000}
+    with pytest.raises(LayoutError, match=r"too small; \d+ are needed; change sgx\.enclave_size"):
+        variants(manifest, images.enclave(), images.measured())
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"image": b"not an image"}, "no enclave image: it is shorter"),
+        ({"measured": bytes(63)}, "needs 64 bytes, 63 are there"),
+        ({"max_threads": 0}, "number of threads is 0"),
+        ({"enclave_size": 3 * MIB}, "power of two"),
+        ({"optional_xfrm": 1 << 8}, "components that do not exist"),
+        ({"optional_xfrm": 1 << 5}, "cannot be used together"),
+    ],
+)
+def test_what_cannot_be_laid_out_is_refused(changes: dict[str, Any], why: str) -> None:
+    with pytest.raises(SgxFormatError, match=why):
+        layout(**changes)
