@@ -202,6 +202,7 @@ def check_manifest(data: bytes, /) -> None:
 
 def insecure_settings(data: bytes, /) -> list[str]:
     """One sentence for each setting of this canonical manifest that weakens the protection."""
+
 class SgxFormatError(ValueError):
     """Bytes are not the SGX structure that they should be, or parameters have no layout; the message says why."""
 
