@@ -76,7 +76,8 @@ def parse_user_manifest(text: str, *, where: str, directory: FilePath | None = N
     try:
         manifest = UserManifest.model_validate(raw)
     except ValidationError as error:
-        raise ManifestError.of([_problem(item, where, lines) for item in error.errors()]) from None
+        items = sorted(error.errors(), key=lambda item: _line(lines, item["loc"]) or 0)
+        raise ManifestError.of([_problem(item, where, lines) for item in items]) from None
     manifest._where, manifest._lines = where, lines
     manifest._warnings = tuple(warnings) + tuple(_without_effect(manifest))
     loader = manifest.loader
@@ -297,9 +298,12 @@ def dotted(path: Path) -> str:
     return text
 
 
-def _place(where: str, lines: dict[Path, int], path: Path) -> str:
+def _line(lines: dict[Path, int], path: Path) -> int | None:
     """The line of the path's longest known beginning."""
-    for length in range(len(path), 0, -1):
-        if line := lines.get(path[:length]):
-            return f"{where}:{line}"
-    return where
+    known = (lines[path[:length]] for length in range(len(path), 0, -1) if lines.get(path[:length]))
+    return next(known, None)
+
+
+def _place(where: str, lines: dict[Path, int], path: Path) -> str:
+    line = _line(lines, path)
+    return f"{where}:{line}" if line else where

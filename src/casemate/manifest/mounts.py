@@ -67,8 +67,10 @@ class _Plan:
     def _image_mount(self, mount: Mount, source: str, number: int) -> None:
         """A mount that shows no allowed file: harmless when its place in the image is there already."""
         place = self._user.place("fs", "mounts", number)
-        if source == mount.path or self._lookup(mount.path) is not None:
-            reason = f"no effect: '{mount.path}' is the image's, and 'sgx.allowed_files' names nothing of '{source}'"
+        in_image = self._lookup(mount.path) is not None
+        if in_image or source == mount.path:
+            what = f"'{mount.path}' is the image's" if in_image else f"'{mount.path}' is not in the image"
+            reason = f"no effect: {what}, and 'sgx.allowed_files' names nothing of '{source}'"
             self._warnings.append(ManifestWarning(place, f"fs.mounts[{number}]", reason))
             return
         raise ManifestError(

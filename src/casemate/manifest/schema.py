@@ -389,12 +389,13 @@ class Sgx(_Table):
         default_factory=list,
         description="No effect: every file of the image is vouched for by the file index. A name that is not in the "
         "image is warned about.",
-        json_schema_extra={"default_text": "none"},
+        json_schema_extra={"default_text": "none", "gramine": "hashed when signing; nothing else can be read"},
     )
     file_check_policy: Literal["strict", "allow_all_but_log"] = Field(
         "strict",
         description="`allow_all_but_log` has no effect: files that neither the index nor `sgx.allowed_files` names stay "
         "out of reach.",
+        json_schema_extra={"gramine": "`allow_all_but_log` lets them in"},
     )
 
 
