@@ -138,7 +138,7 @@ def test_scratch_musl_and_directory_images(
         result = shield(source, f"oci:{tmp_path}/out:{number}")
         # Bound by the runtime, not by the image.
         assert result.layer_size < 12_000_000
-    with pytest.raises(Exception, match="no entry point"):
+    with pytest.raises(Exception, match="neither Entrypoint nor Cmd"):
         shield(f"dir:{busybox_rootfs}", f"oci:{tmp_path}/out:dir")
 
 

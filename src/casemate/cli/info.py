@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from typing import Any
 
 from casemate.image.descriptors import sha256_digest
@@ -24,7 +25,7 @@ def info_command(reference: str, json_output: bool) -> None:
     if json_output:
         print(json.dumps(value))
     else:
-        _print_table(value)
+        _print_rows(value)
 
 
 def describe(reference: str) -> dict[str, Any]:
@@ -73,14 +74,8 @@ def insecure_settings(manifest: dict[str, Any]) -> list[str]:
     return found
 
 
-def _print_table(value: dict[str, Any]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
+def _print_rows(value: dict[str, Any]) -> None:
     manifest = value["manifest"]
-    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
     from_host = [entry["name"] for entry in manifest["env"] if entry.get("from_host")]
     size = value["shielded_layer_size"] / 1e6
     rows = [
@@ -103,15 +98,15 @@ def _print_table(value: dict[str, Any]) -> None:
     ]
     if manifest["default_args"]:
         rows.insert(10, ("default arguments", _words(manifest["default_args"])))
+    rows += [("insecure", sentence) for sentence in value["insecure"]]
     for name, text in rows:
-        table.add_row(name, text)
-    for sentence in value["insecure"]:
-        table.add_row("insecure", sentence, style="red")
-    # Values are the image's: nothing in them is markup.
-    Console(markup=False, highlight=False).print(table)
+        print(f"{name:<18}{_printable(text)}")
 
 
 def _words(words: list[str]) -> str:
-    import shlex
-
     return shlex.join(words)
+
+
+def _printable(text: str) -> str:
+    """The text without what would move a terminal's cursor: it comes from the image."""
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)

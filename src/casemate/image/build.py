@@ -10,8 +10,8 @@ from typing import Any
 from casemate import __version__
 from casemate.errors import ImageError
 from casemate.image.config import ImageConfig
-from casemate.image.derivation import derive_manifest
 from casemate.image.descriptors import canonical_json, sha256_digest
+from casemate.image.entrypoint import require_startable
 from casemate.image.layers import Limits
 from casemate.image.references import Reference
 from casemate.image.scan import ScannedLayer, scan_layer
@@ -31,6 +31,7 @@ from casemate.image.sources import SourceImage, open_source
 from casemate.image.view import ImageView
 from casemate.image.writers import OutputImage, write_image
 from casemate.loader.files import runtime_file
+from casemate.manifest import ImageFacts, build_canonical, canonical_bytes, load_user_manifest
 
 DEFAULT_MAX_UNPACKED_BYTES = 64 << 30
 DEFAULT_MAX_ENTRIES = 5_000_000
@@ -138,6 +139,24 @@ def _scan(image: SourceImage, options: BuildOptions, progress: Progress) -> list
 
 def _manifest(view: ImageView, config: ImageConfig, options: BuildOptions, index_size: int) -> tuple[bytes, list[str]]:
     """The canonical manifest: what the image says, and over it what the user says."""
-    if options.manifest is not None:
-        raise ImageError("manifests of the user's are not read yet", remedy="leave out --manifest")
-    return derive_manifest(view, config, options.insecure_args, index_size), []
+    facts = ImageFacts(
+        entrypoint=config.entrypoint,
+        cmd=config.cmd,
+        env=config.env,
+        working_dir=config.working_dir,
+        user=config.user,
+        lookup=view.lookup,
+        read_file=view.content,
+    )
+    user = load_user_manifest(options.manifest) if options.manifest is not None else None
+    warnings: list[str] = []
+    manifest = build_canonical(
+        facts,
+        user,
+        insecure_args=options.insecure_args,
+        index_root=view.index.root_digest,
+        index_size=index_size,
+        warn=warnings.append,
+    )
+    require_startable(view, manifest.program)
+    return canonical_bytes(manifest), warnings

@@ -1,38 +1,17 @@
-"""Finding the program that an image starts, and checking at build time that the runtime can start it."""
+"""Checking at build time that the runtime can start the program that the manifest names."""
 
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping
 
 from casemate.errors import ImageError
 from casemate.image.programs import Program
 from casemate.image.view import ImageView
 
-_DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _MAX_INTERPRETERS = 4
 
 
-def find_program(view: ImageView, name: str, environment: Mapping[str, str], directory: str) -> str:
-    """The absolute path of the program that ``name`` starts, as an engine finds it: by PATH when it has no slash."""
-    if "/" in name:
-        path = posixpath.normpath(posixpath.join("/", directory, name))
-        _require_startable(view, path)
-        return path
-    searched = environment.get("PATH") or _DEFAULT_PATH
-    for part in searched.split(":"):
-        path = posixpath.normpath(posixpath.join("/", directory, part, name))
-        info = view.lookup(path)
-        if info is not None and info.kind == "file" and info.mode & 0o111:
-            _require_startable(view, path)
-            return path
-    raise ImageError(
-        f"the entry point '{name}' is in none of the directories of PATH ({searched})",
-        remedy="name it by its absolute path in the image's Entrypoint, or as loader.entrypoint in a --manifest",
-    )
-
-
-def _require_startable(view: ImageView, path: str) -> None:
+def require_startable(view: ImageView, path: str) -> None:
     """The program and, in turn, each interpreter it needs."""
     where = "the entry point"
     for _ in range(_MAX_INTERPRETERS):

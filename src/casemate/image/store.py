@@ -95,15 +95,35 @@ def _place_bundle(image: SourceImage) -> Path:
 
 
 def _place_files(image: SourceImage, placed: Placed, progress: Progress) -> None:
+    from casemate._core import IndexFormatError
+
+    try:
+        index = _open_index(placed.bundle)
+        missing = _missing(index, placed.store)
+        if missing:
+            _extract(image, index, missing, placed.store, progress)
+    except (IndexFormatError, ValueError, KeyError, TypeError) as error:
+        raise ImageError(
+            f"its index and manifest do not belong together ({error})",
+            where=str(image.reference),
+            remedy="the image was changed: build it again",
+        ) from None
+
+
+def _open_index(bundle: Path) -> Index:
+    from casemate._core import Index
     from casemate.image import shielded
+
+    manifest = json.loads((bundle / shielded.MANIFEST).read_bytes())
+    return Index.from_bytes((bundle / shielded.INDEX).read_bytes(), bytes.fromhex(manifest["index"]["root"]))
+
+
+def _extract(image: SourceImage, index: Index, missing: set[bytes], store: Path, progress: Progress) -> None:
+    """Reads the original layers until nothing is missing."""
     from casemate.image.layers import PlainLayer
     from casemate.image.tarstream import TarReader
 
-    index = _open_index(placed.bundle / shielded.INDEX, placed.bundle / shielded.MANIFEST, image)
-    missing = _missing(index, placed.store)
-    if not missing:
-        return
-    with _Staging(placed.store) as staging:
+    with _Staging(store) as staging:
         for layer in image.layers[:-1]:
             if not missing:
                 break
@@ -120,20 +140,6 @@ def _place_files(image: SourceImage, placed: Placed, progress: Progress) -> None
             where=str(image.reference),
             remedy="the image was changed: build it again",
         )
-
-
-def _open_index(path: Path, manifest_path: Path, image: SourceImage) -> Index:
-    from casemate._core import Index, IndexFormatError
-
-    try:
-        manifest = json.loads(manifest_path.read_bytes())
-        return Index.from_bytes(path.read_bytes(), bytes.fromhex(manifest["index"]["root"]))
-    except (IndexFormatError, ValueError, KeyError, TypeError) as error:
-        raise ImageError(
-            f"its index and manifest do not belong together ({error})",
-            where=str(image.reference),
-            remedy="the image was changed: build it again",
-        ) from None
 
 
 def _missing(index: Index, store: Path) -> set[bytes]:

@@ -230,6 +230,8 @@ def _write_archive(reference: Reference, image: OutputImage, members: _Members, 
             info.size, info.mode = size, 0o644
             try:
                 archive.addfile(info, cast(BinaryIO, _Exactly(stream, progress)))
+                if isinstance(stream, _ToTheEnd):
+                    stream.require_end()
             finally:
                 stream.close()
     _sync_directory(reference.path.absolute().parent)
@@ -316,13 +318,13 @@ class _ToTheEnd:
     def read(self, size: int, /) -> bytes:
         return self._stream.read(size)
 
+    def require_end(self) -> None:
+        """What follows the member's last byte must be the stream's verified end."""
+        if self._stream.read(1):
+            raise ImageError("the layer changed while it was read", where=self._layer.where, remedy="run it again")
+
     def close(self) -> None:
-        """Called after the member was written: what follows its last byte must be its verified end."""
-        try:
-            if self._stream.read(1):
-                raise ImageError("the layer changed while it was read", where=self._layer.where, remedy="run it again")
-        finally:
-            self._stream.close()
+        self._stream.close()
 
 
 # --- Files -----------------------------------------------------------------------------------------------
