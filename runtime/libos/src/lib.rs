@@ -2,7 +2,7 @@
 //!
 //! Its heart is one loop (`process::run`): resume the program, match the trap, handle it, deliver signals, resume again.
 //! Everything below it that needs `unsafe` is in `casemate-platform`.
-#![no_std]
+#![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
 extern crate alloc;

@@ -3,8 +3,10 @@
 
 mod pollee;
 mod poller;
+mod sleep_mutex;
 mod wait;
 
 pub use pollee::{Events, Observer, Pollee, Registration};
 pub use poller::{Poller, poll_host};
+pub use sleep_mutex::{SleepGuard, SleepMutex};
 pub use wait::{Deadline, Waiter, sleep_until, wait_until};

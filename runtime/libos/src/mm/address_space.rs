@@ -1,57 +1,220 @@
-//! A process's address space.
+//! [`AddressSpace`]: the mappings of a process.
+//!
+//! Locks, outer first: `change` (sleeping; held by whoever changes mappings or brings pages in, also across
+//! host calls), then `state` (spinning; held for look-ups and to record what was done, never across a call to a file or the host).
+//! Files are read and written with neither held: a file's own code may fault on program memory.
 
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU64, Ordering::*};
+
+use casemate_platform::sync::{Mutex, Once};
+use casemate_platform::user;
+
+use super::arena::{Arena, SYSTEM};
+use super::pages::{EnclavePages, Pages};
+use super::rewrite::Trampoline;
+use super::span::{PAGE, Span, SpanSet};
+use super::vma::VmaMap;
+use crate::errno::{Errno, Result};
+use crate::events::SleepMutex;
 use crate::user_space::Access;
 
-/// What became of a page fault.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FaultOutcome {
-    /// The access can be made again.
-    Resolved,
-    /// Nothing is mapped there (SEGV_MAPERR).
-    NotMapped,
-    /// The mapping forbids the access (SEGV_ACCERR).
-    AccessError,
-    /// Beyond the end of the file, or its contents cannot be vouched for (SIGBUS).
-    BusError,
+/// Most mappings of a process (vm.max_map_count).
+pub(super) const MAP_LIMIT: usize = 65_530;
+
+/// Distance kept below the stack (stack_guard_gap).
+const STACK_GUARD: u64 = 1 << 20;
+
+/// The heap that brk(2) moves the end of.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Heap {
+    pub(super) start: u64,
+    pub(super) end: u64,
+    pub(super) limit: u64,
+}
+
+/// What an address space knows about its pages.
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) vmas: VmaMap,
+    /// Pages that exist. The others of a mapping come in when they are touched.
+    pub(super) present: SpanSet,
+    /// Pages of shared file mappings that were written to since they were last written back.
+    pub(super) dirty: SpanSet,
+    /// Claimed in the arena beside the mappings: room for the heap, trampolines, the stack's guard.
+    pub(super) reserved: SpanSet,
+    /// By first address.
+    pub(super) trampolines: BTreeMap<u64, Arc<Trampoline>>,
+    pub(super) heap: Heap,
+    /// Mappings are searched below this.
+    pub(super) search_top: u64,
+    /// Files are brought in beyond what is touched only when something is (mlockall MCL_FUTURE).
+    pub(super) lock_future: bool,
 }
 
 /// A process's mappings.
-pub struct AddressSpace {}
+pub struct AddressSpace {
+    pub(super) id: u64,
+    pub(super) arena: Arc<Arena>,
+    pub(super) pages: Arc<dyn Pages>,
+    pub(super) change: SleepMutex,
+    pub(super) state: Mutex<State>,
+}
+
+static ARENA: Once<Arc<Arena>> = Once::new();
+static NEXT_ID: AtomicU64 = AtomicU64::new(SYSTEM + 1);
+
+/// The arena of all program memory.
+fn enclave_arena() -> Arc<Arena> {
+    if let Some(arena) = ARENA.get() {
+        return arena.clone();
+    }
+    let (base, top) = user::range();
+    let arena = Arc::new(Arena::new(Span::new(base, top)));
+    match ARENA.set(arena.clone()) {
+        Ok(()) => arena,
+        Err(_) => loop {
+            // Another thread is setting it at this moment.
+            if let Some(arena) = ARENA.get() {
+                return arena.clone();
+            }
+        },
+    }
+}
 
 impl AddressSpace {
     /// No mappings.
     pub fn new() -> AddressSpace {
-        AddressSpace {}
+        Self::with(enclave_arena(), Arc::new(EnclavePages))
     }
 
-    /// Handles a page fault of the program.
-    pub fn handle_fault(&self, _address: u64, _access: Access) -> FaultOutcome {
-        FaultOutcome::NotMapped
+    /// No mappings, in the given arena and over the given pages.
+    pub fn with(arena: Arc<Arena>, pages: Arc<dyn Pages>) -> AddressSpace {
+        let state = State { search_top: arena.bounds().end, ..State::default() };
+        AddressSpace {
+            id: NEXT_ID.fetch_add(1, Relaxed),
+            arena,
+            pages,
+            change: SleepMutex::new(),
+            state: Mutex::new(state),
+        }
     }
 
-    /// Where a system call that ended at `pc` is made again.
-    pub fn restart_pc(&self, pc: u64) -> u64 {
-        pc - 2
-    }
-
-    /// The place in the program's own code that `pc` stands for: itself, unless it lies in a trampoline.
-    pub fn original_pc(&self, pc: u64) -> u64 {
-        pc
-    }
-
-    /// The reverse: where to resume for a pc that a signal frame shows.
-    pub fn resumable_pc(&self, pc: u64) -> u64 {
-        pc
+    /// All addresses that programs may use.
+    pub fn bounds(&self) -> Span {
+        self.arena.bounds()
     }
 
     /// Makes the page at `address` present if it is mapped with that right; false when it is not the process's to access so.
-    pub fn make_present(&self, _address: u64, _access: Access) -> bool {
-        false
+    pub fn make_present(&self, address: u64, access: Access) -> bool {
+        self.handle_fault(address, access) == super::FaultOutcome::Resolved
     }
 
-    /// Whether the page at `address` can be written now; makes it present if it is only not loaded yet.
-    pub fn is_present_for_write(&self, _address: u64) -> bool {
-        false
+    /// Keeps `length` bytes below `start` free of mappings, and new mappings below them: the stack's guard.
+    pub fn guard_below(&self, start: u64) {
+        let _change = self.change.lock();
+        let floor = self.bounds().start;
+        let span = Span::new(start.saturating_sub(STACK_GUARD).max(floor), start);
+        if self.arena.claim_free(self.id, span) {
+            let mut state = self.state.lock();
+            state.reserved.insert(span);
+            state.search_top = state.search_top.min(span.start);
+        }
+    }
+
+    /// Writes bytes, whoever's address space is current: a loader's way to fill a program's memory. `EFAULT`.
+    pub fn write_bytes(&self, address: u64, bytes: &[u8]) -> Result<()> {
+        let span = Span::sized(address, bytes.len() as u64).ok_or(Errno::EFAULT)?;
+        self.bring_in(span, Access::Write)?;
+        self.pages.write(address, bytes)
+    }
+
+    /// Writes zeros, as [`Self::write_bytes`].
+    pub fn write_zeros(&self, span: Span) -> Result<()> {
+        self.bring_in(span, Access::Write)?;
+        if span.is_empty() { Ok(()) } else { self.pages.zero(span) }
+    }
+
+    fn bring_in(&self, span: Span, access: Access) -> Result<()> {
+        let mut at = span.start;
+        while at < span.end {
+            if !self.prepare(at, access) {
+                return Err(Errno::EFAULT);
+            }
+            at = Span::page(at).end;
+        }
+        Ok(())
+    }
+
+    /// Takes everything away: at exit, or when execve(2) replaced it. Dirty pages of shared file mappings are written back.
+    pub fn release(&self) {
+        let _ = self.write_back(self.bounds());
+        let change = self.change.lock();
+        let (gone, spans) = {
+            let mut state = self.state.lock();
+            let spans: Vec<Span> = state.present.within(self.bounds()).collect();
+            let top = state.search_top;
+            let gone = core::mem::replace(&mut *state, State { search_top: top, ..State::default() });
+            (gone, spans)
+        };
+        for span in spans {
+            // The host refuses only when it is out of memory; the addresses are not given out again then.
+            if self.pages.unmap(span).is_err() {
+                return;
+            }
+        }
+        self.arena.release_all(self.id);
+        drop(change);
+        drop(gone);
+    }
+
+    /// Whether `extra` more mappings would be too many.
+    pub(super) fn check_count(state: &State, extra: usize) -> Result<()> {
+        if state.vmas.len() + extra > MAP_LIMIT { Err(Errno::ENOMEM) } else { Ok(()) }
+    }
+
+    /// Takes the pages in `parts` away. Neighbouring parts are taken in one call.
+    pub(super) fn unmap_pages(&self, parts: &[Span]) -> Result<()> {
+        let mut parts = parts.iter().copied().peekable();
+        while let Some(mut span) = parts.next() {
+            while let Some(next) = parts.next_if(|next| next.start == span.end) {
+                span.end = next.end;
+            }
+            self.pages.unmap(span)?;
+        }
+        Ok(())
+    }
+
+    /// Gives addresses back that no mapping uses any more, except those kept for a purpose.
+    pub(super) fn release_addresses(&self, span: Span) {
+        let free = self.state.lock().reserved.missing(span);
+        for part in free {
+            self.arena.release(self.id, part);
+        }
+    }
+
+    /// Frees trampolines whose code is gone. Call with `change` held, after the mappings were dropped.
+    pub(super) fn drop_unused_trampolines(&self) {
+        let unused: Vec<Arc<Trampoline>> = {
+            let state = self.state.lock();
+            let alone = |trampoline: &&Arc<Trampoline>| Arc::strong_count(trampoline) == 1;
+            state.trampolines.values().filter(alone).cloned().collect()
+        };
+        for trampoline in unused {
+            let present: Vec<Span> = {
+                let mut state = self.state.lock();
+                state.trampolines.remove(&trampoline.span.start);
+                state.reserved.remove(trampoline.span);
+                let present = state.present.within(trampoline.span).collect();
+                state.present.remove(trampoline.span);
+                present
+            };
+            if self.unmap_pages(&present).is_ok() {
+                self.arena.release(self.id, trampoline.span);
+            }
+        }
     }
 }
 
@@ -60,3 +223,13 @@ impl Default for AddressSpace {
         Self::new()
     }
 }
+
+impl Drop for AddressSpace {
+    fn drop(&mut self) {
+        if self.state.lock().vmas.len() != 0 {
+            self.release();
+        }
+    }
+}
+
+const _: () = assert!(STACK_GUARD.is_multiple_of(PAGE));

@@ -1,5 +1,27 @@
 //! Memory of a process: the VMA tree and what backs it.
 
 mod address_space;
+mod advise;
+mod arena;
+mod describe;
+mod fault;
+mod heap;
+mod map;
+mod pages;
+mod protect;
+mod rewrite;
+mod share;
+mod span;
+#[cfg(test)]
+pub(crate) mod tests;
+mod vma;
 
-pub use address_space::{AddressSpace, FaultOutcome};
+pub use address_space::AddressSpace;
+pub use advise::Advice;
+pub use arena::Arena;
+pub use describe::{MapEntry, MemoryTotals};
+pub use fault::FaultOutcome;
+pub use map::{MapRequest, Placement};
+pub use pages::Pages;
+pub use span::{PAGE, Span, SpanSet, page_up};
+pub use vma::{Backing, Name, Vma};

@@ -3,11 +3,15 @@
 mod clone;
 mod context;
 mod credentials;
+mod elf;
 pub mod exit;
 mod file_table;
 pub mod limits;
+mod load;
 mod process_table;
 mod run;
+mod script;
+mod stack;
 mod thread;
 mod wait;
 
@@ -16,10 +20,12 @@ pub use context::Context;
 pub use credentials::Credentials;
 pub use file_table::{Fd, FileTable};
 pub use limits::{Limits, Resource};
+pub use load::{LoadSettings, LoadedProgram, ProgramStart, load_program};
 pub use process_table::{
     ExitState, Gate, Process, ProcessParts, ProgramImage, all_processes, find_process, new_id,
 };
 pub use run::run;
+pub use script::{ScriptInterpreter, script_interpreter};
 pub use thread::{Thread, current_thread, set_current_thread};
 pub use wait::{WaitOptions, Waited, Which, wait_for_child};
 

@@ -3,6 +3,7 @@
 mod argument;
 mod identity;
 mod limits;
+mod memory;
 mod prctl;
 mod process;
 pub mod scheduling;

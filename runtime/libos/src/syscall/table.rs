@@ -6,9 +6,9 @@
 use alloc::string::String;
 
 use super::argument::Argument;
-use super::{identity, limits, prctl, process, scheduling, signal, system, thread};
+use super::{identity, limits, memory, prctl, process, scheduling, signal, system, thread};
 use crate::errno::{Errno, Result};
-use crate::process::Context;
+use crate::process::{Context, Fd};
 use crate::user_space::Addr;
 
 /// How complete a call is.
@@ -79,10 +79,17 @@ macro_rules! syscalls {
 }
 
 syscalls! {
+    9 mmap(at: Addr, length: u64, protection: u64, flags: u32, fd: Fd, offset: u64) = memory::sys_mmap [partly "no huge pages; a shared file mapping reaches its file at msync, munmap and exit"]
+    10 mprotect(at: Addr, length: u64, protection: u64) = memory::sys_mprotect [full]
+    11 munmap(at: Addr, length: u64) = memory::sys_munmap [full]
+    12 brk(at: Addr) = memory::sys_brk [full]
     13 rt_sigaction(number: u32, new: Addr, old: Addr, size: usize) = signal::sys_rt_sigaction [full]
     14 rt_sigprocmask(how: u32, new: Addr, old: Addr, size: usize) = signal::sys_rt_sigprocmask [full]
     15 rt_sigreturn() = signal::sys_rt_sigreturn [full]
     24 sched_yield() = scheduling::sys_sched_yield [full]
+    26 msync(at: Addr, length: u64, flags: u32) = memory::sys_msync [full]
+    27 mincore(at: Addr, length: u64, vector: Addr) = memory::sys_mincore [partly "anonymous memory counts as resident from its mmap on"]
+    28 madvise(at: Addr, length: u64, advice: u32) = memory::sys_madvise [partly "hints have no effect; MADV_REMOVE for anonymous memory only"]
     34 pause() = signal::sys_pause [full]
     39 getpid() = identity::sys_getpid [full]
     56 clone(flags: u64, stack: Addr, parent_tid: Addr, child_tid: Addr, tls: u64) = process::sys_clone [partly "no fork: CLONE_VM is needed; no namespaces"]
@@ -135,6 +142,10 @@ syscalls! {
     146 sched_get_priority_max(policy: i32) = scheduling::sys_sched_get_priority_max [full]
     147 sched_get_priority_min(policy: i32) = scheduling::sys_sched_get_priority_min [full]
     148 sched_rr_get_interval(tid: i32, at: Addr) = scheduling::sys_sched_rr_get_interval [full]
+    149 mlock(at: Addr, length: u64) = memory::sys_mlock [partly "enclave memory is not pinned in the host"]
+    150 munlock(at: Addr, length: u64) = memory::sys_munlock [full]
+    151 mlockall(flags: u32) = memory::sys_mlockall [partly "enclave memory is not pinned in the host"]
+    152 munlockall() = memory::sys_munlockall [full]
     157 prctl(option: u32, a: u64, b: u64, c: u64, d: u64) = prctl::sys_prctl [partly "names, dumpable, no_new_privs, subreaper flag and the like"]
     158 arch_prctl(code: u32, value: u64) = thread::sys_arch_prctl [partly "no gs base"]
     160 setrlimit(resource: u32, at: Addr) = limits::sys_setrlimit [full]
@@ -147,6 +158,9 @@ syscalls! {
     218 set_tid_address(at: Addr) = thread::sys_set_tid_address [full]
     231 exit_group(status: i32) = process::sys_exit_group [full]
     234 tgkill(group: i32, tid: i32, number: u32) = signal::sys_tgkill [full]
+    237 mbind(at: Addr, length: u64, mode: u32, nodes: Addr, count: u64, flags: u32) = memory::sys_mbind [partly "one node: without effect"]
+    238 set_mempolicy(mode: u32, nodes: Addr, count: u64) = memory::sys_set_mempolicy [partly "one node: without effect"]
+    239 get_mempolicy(mode: Addr, nodes: Addr, count: u64, at: u64, flags: u64) = memory::sys_get_mempolicy [partly "one node, the default policy"]
     247 waitid(kind: u32, id: u32, info: Addr, options: u32, usage: Addr) = process::sys_waitid [partly "no stops; resource usage is zero"]
     273 set_robust_list(head: Addr, size: usize) = thread::sys_set_robust_list [full]
     274 get_robust_list(tid: i32, head: Addr, size: Addr) = thread::sys_get_robust_list [full]
@@ -154,5 +168,9 @@ syscalls! {
     302 prlimit64(pid: i32, resource: u32, new: Addr, old: Addr) = limits::sys_prlimit64 [full]
     309 getcpu(cpu: Addr, node: Addr) = scheduling::sys_getcpu [partly "always processor 0"]
     318 getrandom(at: Addr, length: usize, flags: u32) = system::sys_getrandom [full]
+    325 mlock2(at: Addr, length: u64, flags: u32) = memory::sys_mlock2 [partly "as mlock"]
+    329 pkey_mprotect(at: Addr, length: u64, protection: u64, key: i32) = memory::sys_pkey_mprotect [partly "the default key only"]
+    330 pkey_alloc(flags: u64, rights: u64) = memory::sys_pkey_alloc [partly "always ENOSPC, as without the processor feature"]
+    331 pkey_free(key: i32) = memory::sys_pkey_free [partly "always EINVAL"]
     435 clone3(at: Addr, size: usize) = process::sys_clone3 [partly "as clone"]
 }

@@ -1,0 +1,220 @@
+//! Page faults: contents of file mappings come in when they are first touched, in clusters.
+
+use alloc::sync::Arc;
+use alloc::vec;
+
+use super::address_space::{AddressSpace, State};
+use super::span::{Span, page_up};
+use super::vma::{Backing, Vma};
+use crate::file::Mappable;
+use crate::user_space::Access;
+
+/// Smallest cluster.
+const CLUSTER_MINIMUM: u64 = 64 * 1024;
+/// Largest cluster.
+const CLUSTER_MAXIMUM: u64 = 2 << 20;
+/// No mapping has many more clusters than this: each may cost the host a mapping of its own.
+const CLUSTERS_PER_MAPPING: u64 = 4096;
+/// After this many rounds of being overtaken by other threads, a fault is given up.
+const ROUNDS: usize = 1000;
+
+/// What came of a page fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FaultOutcome {
+    /// The page is there: run the program again.
+    Resolved,
+    /// SIGSEGV, SEGV_MAPERR.
+    NotMapped,
+    /// SIGSEGV, SEGV_ACCERR.
+    AccessError,
+    /// SIGBUS, BUS_ADRERR.
+    BusError,
+}
+
+/// What has to be done about an access.
+enum Step {
+    /// Nothing can.
+    Refuse(FaultOutcome),
+    /// The page is there with the right.
+    Present,
+    /// Contents are missing.
+    Load(Missing),
+    /// Fresh pages are missing.
+    Fresh(Span),
+    /// The first write to a page of a shared file mapping.
+    Dirty(Span),
+}
+
+/// A part of a file mapping that is not there.
+struct Missing {
+    file: Arc<dyn Mappable>,
+    id: u64,
+    mapping: Span,
+    /// What is missing around the address.
+    gap: Span,
+    /// File offset of the gap's start.
+    offset: u64,
+}
+
+impl State {
+    fn step(&self, address: u64, access: Access) -> Step {
+        let Some(vma) = self.vmas.find(address) else { return Step::Refuse(FaultOutcome::NotMapped) };
+        if !vma.allows(access) {
+            return Step::Refuse(FaultOutcome::AccessError);
+        }
+        let Some(gap) = self.present.gap_around(address, vma.span) else {
+            let clean = access == Access::Write && vma.writes_back() && !self.dirty.contains(address);
+            return if clean { Step::Dirty(Span::page(address)) } else { Step::Present };
+        };
+        match &vma.backing {
+            Backing::System => Step::Present,
+            Backing::Anonymous => Step::Fresh(gap),
+            Backing::File { file, id, .. } => Step::Load(Missing {
+                file: file.clone(),
+                id: *id,
+                mapping: vma.span,
+                gap,
+                offset: vma.offset_of(gap.start),
+            }),
+        }
+    }
+
+    /// The mapping that `part` of `missing` still belongs to, if nothing of it came in or changed meanwhile.
+    fn still_missing(&self, missing: &Missing, part: Span) -> Option<&Vma> {
+        let vma = self.vmas.find(part.start)?;
+        let (_, id) = vma.file()?;
+        let same = id == missing.id
+            && vma.span.encloses(part)
+            && vma.offset_of(part.start) == missing.offset + (part.start - missing.gap.start);
+        (same && !self.present.touches(part)).then_some(vma)
+    }
+}
+
+impl AddressSpace {
+    /// Handles a page fault of the program, or of the library OS on its behalf.
+    pub fn handle_fault(&self, address: u64, access: Access) -> FaultOutcome {
+        let mut waited = false;
+        for _ in 0..ROUNDS {
+            let step = self.state.lock().step(address, access);
+            match step {
+                Step::Refuse(outcome) => return outcome,
+                Step::Present if waited => return FaultOutcome::Resolved,
+                // It is there now; whoever brought it in may still be about to give it its final rights.
+                Step::Present => {
+                    drop(self.change.lock());
+                    waited = true;
+                }
+                step => {
+                    if let Some(outcome) = self.repair(address, step) {
+                        return outcome;
+                    }
+                }
+            }
+        }
+        FaultOutcome::BusError
+    }
+
+    /// Makes the page at `address` present with that right, when no fault has happened yet: cheap if it is.
+    pub(super) fn prepare(&self, address: u64, access: Access) -> bool {
+        for _ in 0..ROUNDS {
+            let step = self.state.lock().step(address, access);
+            match step {
+                Step::Refuse(_) => return false,
+                Step::Present => return true,
+                step => match self.repair(address, step) {
+                    Some(FaultOutcome::Resolved) => return true,
+                    Some(_) => return false,
+                    None => {}
+                },
+            }
+        }
+        false
+    }
+
+    /// Whether the page at `address` can be written now; makes it present if it is only not loaded yet.
+    pub fn is_present_for_write(&self, address: u64) -> bool {
+        self.prepare(address, Access::Write)
+    }
+
+    /// Does what a step says; `None` when it has to be looked at again.
+    fn repair(&self, address: u64, step: Step) -> Option<FaultOutcome> {
+        match step {
+            Step::Refuse(outcome) => Some(outcome),
+            Step::Present => None,
+            Step::Load(missing) => self.load(address, &missing),
+            Step::Fresh(gap) => self.bring_fresh(address, gap),
+            Step::Dirty(page) => self.make_dirty(page),
+        }
+    }
+
+    fn load(&self, address: u64, missing: &Missing) -> Option<FaultOutcome> {
+        let Some(part) = cluster(address, missing) else { return Some(FaultOutcome::BusError) };
+        let offset = missing.offset + (part.start - missing.gap.start);
+        let mut bytes = vec![0; part.len() as usize];
+        if missing.file.read_pages(offset, &mut bytes).is_err() {
+            return Some(FaultOutcome::BusError);
+        }
+        let _change = self.change.lock();
+        // Another thread may have been faster, or the mapping may be gone: then look again.
+        let vma = self.state.lock().still_missing(missing, part)?.clone();
+        if self.fill(part, bytes, &vma).is_err() {
+            return Some(FaultOutcome::BusError);
+        }
+        self.state.lock().present.insert(part);
+        // A write to a shared file mapping has yet to mark its page.
+        if vma.writes_back() { None } else { Some(FaultOutcome::Resolved) }
+    }
+
+    fn bring_fresh(&self, address: u64, gap: Span) -> Option<FaultOutcome> {
+        let _change = self.change.lock();
+        let protection = {
+            let state = self.state.lock();
+            let vma = state.vmas.find(address)?;
+            let same = matches!(vma.backing, Backing::Anonymous)
+                && vma.span.encloses(gap)
+                && !state.present.touches(gap);
+            if !same || vma.is_inaccessible() {
+                return None;
+            }
+            vma.protection
+        };
+        if self.pages.map(gap, protection).is_err() {
+            return Some(FaultOutcome::BusError);
+        }
+        self.state.lock().present.insert(gap);
+        Some(FaultOutcome::Resolved)
+    }
+
+    fn make_dirty(&self, page: Span) -> Option<FaultOutcome> {
+        let _change = self.change.lock();
+        let protection = {
+            let state = self.state.lock();
+            let vma = state.vmas.find(page.start)?;
+            if !vma.writes_back() || !vma.protection.write || !state.present.covers(page) {
+                return None;
+            }
+            vma.protection
+        };
+        // Marked first: a write that happens in between must not be forgotten.
+        self.state.lock().dirty.insert(page);
+        if self.pages.protect(page, protection).is_err() {
+            self.state.lock().dirty.remove(page);
+            return Some(FaultOutcome::BusError);
+        }
+        Some(FaultOutcome::Resolved)
+    }
+}
+
+/// The part to bring in with the page at `address`; `None` beyond the end of the file.
+fn cluster(address: u64, missing: &Missing) -> Option<Span> {
+    let contents = page_up(missing.file.size())?.saturating_sub(missing.offset);
+    let filled = Span::new(missing.gap.start, missing.gap.start.saturating_add(contents)).meet(missing.gap);
+    if !filled.contains(address) {
+        return None;
+    }
+    let size = (missing.mapping.len() / CLUSTERS_PER_MAPPING)
+        .next_power_of_two()
+        .clamp(CLUSTER_MINIMUM, CLUSTER_MAXIMUM);
+    let start = address & !(size - 1);
+    Some(Span::new(start, start.saturating_add(size)).meet(filled))
+}

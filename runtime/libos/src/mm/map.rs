@@ -1,0 +1,383 @@
+//! mmap and munmap.
+
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU64, Ordering::*};
+
+use casemate_platform::pages::Protection;
+
+use super::address_space::{AddressSpace, MAP_LIMIT, State};
+use super::span::{PAGE, Span, page_up};
+use super::vma::{Backing, Name, Vma};
+use crate::errno::{Errno, Result};
+use crate::file::Mappable;
+
+/// File mappings with at most this many bytes of contents are brought in when they are made.
+const EAGER_LIMIT: u64 = 64 * 1024;
+/// What a program cannot map whatever the enclave's layout (vm.mmap_min_addr).
+const LOWEST: u64 = 64 * 1024;
+/// One past the last address of a Linux program (TASK_SIZE).
+const TASK_SIZE: u64 = (1 << 47) - PAGE;
+/// MAP_32BIT mappings lie here.
+const LOW_WINDOW: Span = Span { start: 0x4000_0000, end: 0x8000_0000 };
+
+static NEXT_MAPPING: AtomicU64 = AtomicU64::new(1);
+
+/// Where a new mapping may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Placement {
+    /// Anywhere, at this address if it is free (0: no wish).
+    Hint(u64),
+    /// Anywhere below 2 GiB, at this address if it is free.
+    Low(u64),
+    /// Exactly here, in place of what is there.
+    Fixed(u64),
+    /// Exactly here, if nothing is there.
+    FixedNoReplace(u64),
+    /// Anywhere at a multiple of the first, at or below the second if there is room.
+    Aligned(u64, Option<u64>),
+}
+
+/// What mmap(2) is asked for.
+#[derive(Clone)]
+pub struct MapRequest {
+    /// Where.
+    pub placement: Placement,
+    /// Length in bytes, not 0.
+    pub length: u64,
+    /// Rights.
+    pub protection: Protection,
+    /// MAP_SHARED.
+    pub shared: bool,
+    /// Whether mprotect(2) may add the right to write.
+    pub may_write: bool,
+    /// MAP_GROWSDOWN.
+    pub grows_down: bool,
+    /// MAP_POPULATE or MAP_LOCKED.
+    pub populate: bool,
+    /// MAP_LOCKED.
+    pub locked: bool,
+    /// The file and the offset in it; `None` for anonymous memory.
+    pub file: Option<(Arc<dyn Mappable>, u64)>,
+    /// Name in /proc/self/maps.
+    pub name: Name,
+}
+
+impl MapRequest {
+    /// Private anonymous memory.
+    pub fn anonymous(placement: Placement, length: u64, protection: Protection) -> MapRequest {
+        MapRequest {
+            placement,
+            length,
+            protection,
+            shared: false,
+            may_write: true,
+            grows_down: false,
+            populate: false,
+            locked: false,
+            file: None,
+            name: Name::None,
+        }
+    }
+
+    /// A private mapping of a file.
+    pub fn private_file(
+        placement: Placement,
+        length: u64,
+        protection: Protection,
+        file: Arc<dyn Mappable>,
+        offset: u64,
+    ) -> MapRequest {
+        MapRequest { file: Some((file, offset)), ..Self::anonymous(placement, length, protection) }
+    }
+}
+
+/// A place that was found, and which parts of it were not this process's before.
+struct Place {
+    span: Span,
+    fresh: Vec<Span>,
+}
+
+impl AddressSpace {
+    /// mmap(2): makes a mapping; returns its address.
+    pub fn map(&self, request: MapRequest) -> Result<u64> {
+        if request.length == 0 {
+            return Err(Errno::EINVAL);
+        }
+        let length = page_up(request.length).ok_or(Errno::ENOMEM)?;
+        if let Some((_, offset)) = &request.file {
+            offset.checked_add(length).filter(|end| *end <= i64::MAX as u64).ok_or(Errno::EOVERFLOW)?;
+        }
+        let eager = eager_contents(&request, length)?;
+        if let Placement::Fixed(address) = request.placement {
+            // What is replaced may still have to reach its file.
+            let _ = self.write_back(Span::sized(address, length).ok_or(Errno::ENOMEM)?);
+        }
+        let change = self.change.lock();
+        let place = self.place(request.placement, length)?;
+        let made = self.make_mapping(&request, place.span, eager);
+        let gone = match made {
+            Ok(gone) => gone,
+            Err(error) => {
+                for part in place.fresh {
+                    self.arena.release(self.id, part);
+                }
+                return Err(error);
+            }
+        };
+        drop_carved(self, gone, change);
+        if request.populate || self.state.lock().lock_future {
+            self.populate(place.span);
+        }
+        Ok(place.span.start)
+    }
+
+    /// munmap(2).
+    pub fn unmap(&self, address: u64, length: u64) -> Result<()> {
+        let length = page_up(length).unwrap_or(u64::MAX);
+        let span = Span::sized(address, length).ok_or(Errno::EINVAL)?;
+        if !address.is_multiple_of(PAGE) || length == 0 || span.end > TASK_SIZE + PAGE {
+            return Err(Errno::EINVAL);
+        }
+        let span = span.meet(self.bounds());
+        if span.is_empty() {
+            return Ok(());
+        }
+        let _ = self.write_back(span);
+        let change = self.change.lock();
+        let gone = self.take_out(span)?;
+        drop_carved(self, gone, change);
+        Ok(())
+    }
+
+    /// Takes all mappings in `span` out, pages and addresses included. Call with `change` held.
+    pub(super) fn take_out(&self, span: Span) -> Result<Vec<Vma>> {
+        let (gone, present) = {
+            let mut state = self.state.lock();
+            if state.vmas.splits(span) == 2 && state.vmas.len() >= MAP_LIMIT {
+                return Err(Errno::ENOMEM);
+            }
+            let gone = state.vmas.carve(span);
+            let mut present = Vec::new();
+            for vma in gone.iter().filter(|vma| !matches!(vma.backing, Backing::System)) {
+                present.extend(state.present.within(vma.span));
+                state.present.remove(vma.span);
+                state.dirty.remove(vma.span);
+            }
+            (gone, present)
+        };
+        // When the host cannot take pages away their addresses stay claimed, so that nobody else gets the old contents.
+        self.unmap_pages(&present)?;
+        for vma in gone.iter().filter(|vma| !matches!(vma.backing, Backing::System)) {
+            self.release_addresses(vma.span);
+        }
+        Ok(gone)
+    }
+
+    /// Brings all pages of a mapping in, as far as that works.
+    pub(super) fn populate(&self, span: Span) {
+        let mut at = span.start;
+        while at < span.end {
+            if !self.prepare(at, crate::user_space::Access::Read) {
+                return;
+            }
+            let around = self.state.lock().present.around(at);
+            at = around.map_or(Span::page(at).end, |present| present.end);
+        }
+    }
+
+    fn place(&self, placement: Placement, length: u64) -> Result<Place> {
+        let bounds = self.bounds();
+        match placement {
+            Placement::Fixed(address) => {
+                let span = fixed_span(address, length)?;
+                if self.state.lock().trampolines_touch(span) {
+                    return Err(Errno::ENOMEM);
+                }
+                let fresh = self.arena.claim(self.id, span).ok_or(Errno::ENOMEM)?;
+                Ok(Place { span, fresh })
+            }
+            Placement::FixedNoReplace(address) => {
+                let span = fixed_span(address, length)?;
+                if !bounds.encloses(span) {
+                    return Err(Errno::ENOMEM);
+                }
+                self.claim_unmapped(span).ok_or(Errno::EEXIST)
+            }
+            Placement::Hint(address) => self.near_hint(address, length, PAGE, self.search_window()),
+            Placement::Low(address) => self.near_hint(address, length, PAGE, LOW_WINDOW),
+            Placement::Aligned(alignment, wish) => {
+                let below = wish.map(|wish| Span::new(bounds.start, wish.saturating_add(length)));
+                let windows = below.into_iter().chain([self.search_window(), bounds]);
+                let mut found =
+                    windows.filter_map(|window| self.arena.claim_highest(self.id, length, alignment, window));
+                found.next().map(Place::new).ok_or(Errno::ENOMEM)
+            }
+        }
+    }
+
+    fn search_window(&self) -> Span {
+        Span::new(self.bounds().start, self.state.lock().search_top)
+    }
+
+    fn near_hint(&self, hint: u64, length: u64, alignment: u64, window: Span) -> Result<Place> {
+        let hint = page_up(hint).unwrap_or(0);
+        if hint >= LOWEST
+            && let Some(span) = Span::sized(hint, length)
+            && (window != LOW_WINDOW || window.encloses(span))
+            && let Some(place) = self.claim_unmapped(span)
+        {
+            return Ok(place);
+        }
+        let found = self.arena.claim_highest(self.id, length, alignment, window).or_else(|| {
+            // Linux, too, searches the rest of the range when there is no room below the usual place.
+            let whole = if window == LOW_WINDOW { window } else { self.bounds() };
+            self.arena.claim_highest(self.id, length, alignment, whole)
+        });
+        found.map(Place::new).ok_or(Errno::ENOMEM)
+    }
+
+    /// Claims a span in which this process has no mapping; room kept for the heap may be used so.
+    fn claim_unmapped(&self, span: Span) -> Option<Place> {
+        {
+            let state = self.state.lock();
+            if state.vmas.overlapping(span).next().is_some() || state.trampolines_touch(span) {
+                return None;
+            }
+        }
+        let fresh = self.arena.claim(self.id, span)?;
+        Some(Place { span, fresh })
+    }
+
+    /// Puts the pages there and records the mapping; returns what it replaced.
+    fn make_mapping(&self, request: &MapRequest, span: Span, eager: Option<Vec<u8>>) -> Result<Vec<Vma>> {
+        let vma = new_vma(request, span);
+        let old: Vec<Span> = {
+            let state = self.state.lock();
+            AddressSpace::check_count(&state, state.vmas.splits(span) + 1)?;
+            state.present.within(span).collect()
+        };
+        let loaded = Span::new(span.start, span.start + eager.as_ref().map_or(0, |bytes| bytes.len() as u64));
+        let now = match vma.backing {
+            Backing::Anonymous if !vma.is_inaccessible() => span,
+            _ => loaded,
+        };
+        // The old pages go first, so that nobody sees them under the new mapping. Fresh pages replace them in one call.
+        let stale: Vec<Span> = old.iter().flat_map(|part| outside(*part, now)).collect();
+        self.unmap_pages(&stale)?;
+        {
+            let mut state = self.state.lock();
+            stale.iter().for_each(|part| state.present.remove(*part));
+        }
+        if let Some(bytes) = eager.filter(|bytes| !bytes.is_empty()) {
+            self.fill(loaded, bytes, &vma)?;
+        } else if !now.is_empty() {
+            self.pages.map(now, vma.protection)?;
+        }
+        let mut state = self.state.lock();
+        let gone = state.vmas.carve(span);
+        state.present.remove(span);
+        state.present.insert(now);
+        state.dirty.remove(span);
+        state.vmas.insert(vma);
+        Ok(gone)
+    }
+
+    /// Puts contents into fresh pages and gives them the mapping's rights. Call with `change` held.
+    pub(super) fn fill(&self, span: Span, bytes: Vec<u8>, vma: &Vma) -> Result<()> {
+        let protection = vma.clean_protection();
+        self.pages.map(span, Protection::READ_WRITE)?;
+        self.pages.write(span.start, &bytes)?;
+        if protection != Protection::READ_WRITE {
+            self.pages.protect(span, protection)?;
+        }
+        Ok(())
+    }
+}
+
+impl Place {
+    fn new(span: Span) -> Place {
+        Place { span, fresh: vec![span] }
+    }
+}
+
+impl State {
+    /// Whether a trampoline lies in `span`.
+    fn trampolines_touch(&self, span: Span) -> bool {
+        let last = self.trampolines.range(..span.end).next_back();
+        last.is_some_and(|(_, trampoline)| trampoline.span.end > span.start)
+    }
+}
+
+/// Ends the change and drops what was carved out, trampolines included.
+fn drop_carved(space: &AddressSpace, gone: Vec<Vma>, change: crate::events::SleepGuard) {
+    let had_code = gone.iter().any(|vma| vma.trampoline.is_some());
+    if had_code {
+        // Files may go away with the mappings: their last reference is dropped after the lock.
+        let files: Vec<Arc<dyn Mappable>> =
+            gone.iter().filter_map(|vma| vma.file().map(|(file, _)| file.clone())).collect();
+        drop(gone);
+        space.drop_unused_trampolines();
+        drop(change);
+        drop(files);
+    } else {
+        drop(change);
+        drop(gone);
+    }
+}
+
+fn new_vma(request: &MapRequest, span: Span) -> Vma {
+    let backing = match &request.file {
+        None => Backing::Anonymous,
+        Some((file, offset)) => {
+            Backing::File { file: file.clone(), offset: *offset, id: NEXT_MAPPING.fetch_add(1, Relaxed) }
+        }
+    };
+    Vma {
+        span,
+        protection: request.protection,
+        shared: request.shared,
+        may_write: request.may_write,
+        grows_down: request.grows_down,
+        locked: request.locked,
+        backing,
+        name: request.name,
+        trampoline: None,
+    }
+}
+
+/// Contents of a file mapping that is small enough to be brought in at once, in whole pages.
+fn eager_contents(request: &MapRequest, length: u64) -> Result<Option<Vec<u8>>> {
+    let Some((file, offset)) = &request.file else { return Ok(None) };
+    let contents = file.size().saturating_sub(*offset).min(length);
+    let Some(contents) = page_up(contents) else { return Ok(None) };
+    if request.protection == Protection::NONE || contents == 0 || contents > EAGER_LIMIT {
+        return Ok(None);
+    }
+    let mut bytes = vec![0; contents as usize];
+    // A file that cannot be read can be mapped; touching it is SIGBUS.
+    Ok(file.read_pages(*offset, &mut bytes).is_ok().then_some(bytes))
+}
+
+fn fixed_span(address: u64, length: u64) -> Result<Span> {
+    if !address.is_multiple_of(PAGE) {
+        return Err(Errno::EINVAL);
+    }
+    let span = Span::sized(address, length).ok_or(Errno::ENOMEM)?;
+    if span.end > TASK_SIZE {
+        return Err(Errno::ENOMEM);
+    }
+    if address < LOWEST {
+        return Err(Errno::EPERM);
+    }
+    Ok(span)
+}
+
+/// The parts of `span` outside `hole`.
+fn outside(span: Span, hole: Span) -> impl Iterator<Item = Span> {
+    let below = Span::new(span.start, span.end.min(hole.start.max(span.start)));
+    let above = Span::new(span.start.max(hole.end.min(span.end)), span.end);
+    let parts = if hole.overlaps(span) { [below, above] } else { [span, Span::default()] };
+    parts.into_iter().filter(|part| !part.is_empty())
+}

@@ -1,0 +1,74 @@
+//! What an address space needs from below: pages of program memory, and bytes in them. A trait, so that the address
+//! space can be tested without an enclave.
+
+use casemate_platform::pages::{self, PageError, Protection};
+use casemate_platform::user;
+
+use super::span::Span;
+use crate::errno::Result;
+
+/// Pages of program memory. Spans are page-aligned and not empty.
+pub trait Pages: Send + Sync {
+    /// Fresh zero pages.
+    fn map(&self, span: Span, protection: Protection) -> Result<()>;
+    /// Other rights for pages that are there.
+    fn protect(&self, span: Span, protection: Protection) -> Result<()>;
+    /// Takes pages away.
+    fn unmap(&self, span: Span) -> Result<()>;
+    /// Zeros pages that are there.
+    fn discard(&self, span: Span) -> Result<()>;
+    /// Reads; the pages are there and readable.
+    fn read(&self, address: u64, to: &mut [u8]) -> Result<()>;
+    /// Writes; the pages are there and writable.
+    fn write(&self, address: u64, from: &[u8]) -> Result<()>;
+    /// Writes zeros; the pages are there and writable.
+    fn zero(&self, span: Span) -> Result<()>;
+    /// Takes the pages and their contents from `from` to `to` (of the same size, not overlapping), whatever was there.
+    fn relocate(&self, from: Span, to: Span, protection: Protection) -> Result<()>;
+}
+
+/// The enclave's own pages.
+pub struct EnclavePages;
+
+impl Pages for EnclavePages {
+    fn map(&self, span: Span, protection: Protection) -> Result<()> {
+        Ok(pages::map(span.start, span.len(), protection)?)
+    }
+
+    fn protect(&self, span: Span, protection: Protection) -> Result<()> {
+        Ok(pages::protect(span.start, span.len(), protection)?)
+    }
+
+    fn unmap(&self, span: Span) -> Result<()> {
+        Ok(pages::unmap(span.start, span.len())?)
+    }
+
+    fn discard(&self, span: Span) -> Result<()> {
+        Ok(pages::discard(span.start, span.len())?)
+    }
+
+    fn read(&self, address: u64, to: &mut [u8]) -> Result<()> {
+        Ok(user::copy_in(to, address)?)
+    }
+
+    fn write(&self, address: u64, from: &[u8]) -> Result<()> {
+        Ok(user::copy_out(address, from)?)
+    }
+
+    fn zero(&self, span: Span) -> Result<()> {
+        Ok(user::fill(span.start, 0, span.len() as usize)?)
+    }
+
+    fn relocate(&self, from: Span, to: Span, protection: Protection) -> Result<()> {
+        pages::protect(from.start, from.len(), Protection { read: true, ..Protection::NONE })?;
+        pages::map(to.start, to.len(), Protection::READ_WRITE)?;
+        user::copy_within(to.start, from.start, from.len() as usize)?;
+        if protection != Protection::READ_WRITE {
+            pages::protect(to.start, to.len(), protection)?;
+        }
+        match pages::unmap(from.start, from.len()) {
+            Ok(()) => Ok(()),
+            Err(PageError::BadRange | PageError::OutOfMemory) => Err(crate::errno::Errno::ENOMEM),
+        }
+    }
+}

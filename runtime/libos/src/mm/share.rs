@@ -1,0 +1,90 @@
+//! Shared file mappings: what was written to them goes back to their file at msync, munmap and the process's end.
+//!
+//! Their pages are read-only until the first write, which marks the page (see `fault.rs`), so that only what the program
+//! wrote goes back and later changes of the file by write(2) are not undone.
+
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use super::address_space::AddressSpace;
+use super::span::{PAGE, Span};
+use crate::errno::{Errno, Result};
+use crate::file::Mappable;
+
+/// Most bytes copied at a time.
+const CHUNK: u64 = 1 << 20;
+
+/// Bytes on their way to a file.
+struct Outgoing {
+    file: Arc<dyn Mappable>,
+    offset: u64,
+    bytes: Vec<u8>,
+}
+
+impl AddressSpace {
+    /// Writes the dirty pages in `span` back; the first error is the result, after all were tried.
+    pub fn write_back(&self, span: Span) -> Result<()> {
+        let mut outcome = Ok(());
+        let mut at = span.start;
+        while let Some((next, taken)) = self.take_dirty(Span::new(at, span.end)) {
+            at = next;
+            let Some(outgoing) = taken else { continue };
+            let written = outgoing.file.write_pages(outgoing.offset, &outgoing.bytes);
+            outcome = outcome.and(written);
+        }
+        outcome
+    }
+
+    /// Copies the first dirty run in `span` out and makes it clean; returns where to go on. `None`: nothing is dirty.
+    fn take_dirty(&self, span: Span) -> Option<(u64, Option<Outgoing>)> {
+        if !self.state.lock().dirty.touches(span) {
+            return None;
+        }
+        let _change = self.change.lock();
+        let (part, vma) = {
+            let state = self.state.lock();
+            let run = state.dirty.within(span).next()?;
+            let vma = state.vmas.find(run.start)?.clone();
+            let part = Span::new(run.start, run.end.min(vma.span.end).min(run.start + CHUNK));
+            (part, vma)
+        };
+        let file = vma.file()?.0.clone();
+        let mut bytes = vec![0; part.len() as usize];
+        // Clean first: a write during the copy faults, waits for this change, and marks its page again.
+        let copied = self
+            .pages
+            .protect(part, casemate_platform::pages::Protection { read: true, ..vma.clean_protection() })
+            .and_then(|()| self.pages.read(part.start, &mut bytes))
+            .and_then(|()| {
+                if vma.protection.read { Ok(()) } else { self.pages.protect(part, vma.clean_protection()) }
+            });
+        self.state.lock().dirty.remove(part);
+        let outgoing = Outgoing { offset: vma.offset_of(part.start), file, bytes };
+        Some((part.end, copied.is_ok().then_some(outgoing)))
+    }
+
+    /// msync(2): `EINVAL` for a bad address, `ENOMEM` when not all is mapped.
+    pub fn synchronize(&self, address: u64, length: u64, flags: u32) -> Result<()> {
+        use linux_raw_sys::general::{MS_ASYNC, MS_INVALIDATE, MS_SYNC};
+        let both = MS_ASYNC | MS_SYNC;
+        if flags & !(MS_ASYNC | MS_INVALIDATE | MS_SYNC) != 0
+            || !address.is_multiple_of(PAGE)
+            || flags & both == both
+        {
+            return Err(Errno::EINVAL);
+        }
+        let length = length.checked_next_multiple_of(PAGE).ok_or(Errno::ENOMEM)?;
+        let span = Span::sized(address, length).ok_or(Errno::ENOMEM)?;
+        let (mapped, locked) = {
+            let state = self.state.lock();
+            let locked = state.vmas.overlapping(span).any(|vma| vma.locked);
+            (span.is_empty() || state.vmas.covers(span), locked)
+        };
+        if flags & MS_INVALIDATE != 0 && locked {
+            return Err(Errno::EBUSY);
+        }
+        self.write_back(span)?;
+        if mapped { Ok(()) } else { Err(Errno::ENOMEM) }
+    }
+}

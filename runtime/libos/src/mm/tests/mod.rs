@@ -1,0 +1,5 @@
+//! Address spaces over pages and files that only exist in the test.
+
+mod behaviour;
+pub(crate) mod fake;
+mod model;
