@@ -96,6 +96,8 @@ pub type Mutex<T> = lock_api::Mutex<RawMutex, T>;
 pub type MutexGuard<'a, T> = lock_api::MutexGuard<'a, RawMutex, T>;
 /// A readers-writer lock around a value.
 pub type RwLock<T> = lock_api::RwLock<RawRwLock, T>;
+/// Exclusive guard of a [`RwLock`].
+pub type RwLockWriteGuard<'a, T> = lock_api::RwLockWriteGuard<'a, RawRwLock, T>;
 
 /// A value set once and then only read.
 pub struct Once<T> {

@@ -1,15 +1,18 @@
-//! The file tree.
+//! The file tree: inodes of file systems, the names over them, mounts, path walks.
 
-/// A place in the file tree.
-#[derive(Clone)]
-pub struct Location {}
+pub mod access;
+pub mod cache;
+pub mod image;
+pub mod inode;
+pub mod mount;
+pub mod node;
+pub mod page;
+pub mod statfs;
+pub mod tree;
+pub mod turn;
+pub mod view;
+pub mod walk;
+pub mod xattr;
 
-/// A process's view of the tree: root, working directory, umask.
-pub struct FsView {}
-
-impl FsView {
-    /// For a new process.
-    pub fn duplicate(&self) -> FsView {
-        FsView {}
-    }
-}
+pub use node::Location;
+pub use view::FsView;

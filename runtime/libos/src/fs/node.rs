@@ -1,0 +1,582 @@
+//! [`Node`]: a cached name in the tree, with its inode. Nodes know their parent and name, so `..`, getcwd and the links of
+//! /proc are answered from them. [`Location`] is a reference to one.
+//!
+//! A directory's node caches the names below it, also those that are missing. The lock around that cache is also what makes
+//! changes of the directory come one at a time. File systems whose names change behind our back (host directories, /proc)
+//! are not cached and not locked: their nodes are made at each look-up.
+//!
+//! Lock order: a mount's rename lock; then name caches (two of them only under the rename lock or in address order); then
+//! a node's place.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::ops::{Deref, DerefMut};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::*};
+
+use casemate_platform::sync::{Mutex, RwLock, RwLockWriteGuard};
+use hashbrown::HashMap;
+
+use super::cache;
+use super::inode::{Inode, NewInode};
+use super::mount::Mount;
+use crate::errno::{Errno, Result};
+use crate::stat::{FileType, Stat};
+
+/// A reference to a place in the tree; cheap to clone.
+#[derive(Clone)]
+pub struct Location(Arc<Node>);
+
+impl Deref for Location {
+    type Target = Node;
+    fn deref(&self) -> &Node {
+        &self.0
+    }
+}
+
+impl PartialEq for Location {
+    fn eq(&self, other: &Location) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+/// A name in the tree.
+pub struct Node {
+    inode: Arc<dyn Inode>,
+    mount: Arc<Mount>,
+    kind: FileType,
+    caches_names: bool,
+    is_mount_root: bool,
+    place: Mutex<Place>,
+    names: RwLock<Names>,
+    /// Mounts directly below; never goes down.
+    mounts: AtomicUsize,
+    /// The shrinker knows this directory.
+    pub(super) listed: AtomicBool,
+}
+
+struct Place {
+    parent: Option<Location>,
+    name: Arc<[u8]>,
+    attached: bool,
+}
+
+enum Entry {
+    Present(Location),
+    Missing,
+}
+
+type Names = HashMap<Box<[u8]>, Entry>;
+
+/// Missing names are remembered up to this many names of a directory.
+const MISSING_LIMIT: usize = 4096;
+
+impl Node {
+    /// Drops the cached names that nobody uses; called by the shrinker. Returns how many names stay.
+    pub(super) fn shrink(&self) -> usize {
+        let Some(mut names) = self.names.try_write() else { return 1 };
+        // Nobody can take a new reference while the cache is locked, so a count of one is the cache's own.
+        let mut gone = Vec::new();
+        names.retain(|_, entry| match entry {
+            Entry::Missing => false,
+            Entry::Present(child) if child.is_mount_root || Arc::strong_count(&child.0) > 1 => true,
+            Entry::Present(child) => {
+                gone.push(child.clone());
+                false
+            }
+        });
+        let left = names.len();
+        drop(names);
+        drop(gone);
+        left
+    }
+
+    /// What it stands for.
+    pub fn inode(&self) -> &Arc<dyn Inode> {
+        &self.inode
+    }
+
+    /// The mount it belongs to.
+    pub fn mount(&self) -> &Arc<Mount> {
+        &self.mount
+    }
+
+    /// Type of the inode.
+    pub fn kind(&self) -> FileType {
+        self.kind
+    }
+
+    /// Whether it is the root of a mount.
+    pub fn is_mount_root(&self) -> bool {
+        self.is_mount_root
+    }
+
+    /// Whether it still has its name.
+    pub fn is_attached(&self) -> bool {
+        self.place.lock().attached
+    }
+
+    /// Its last name; empty for the root.
+    pub fn name(&self) -> Arc<[u8]> {
+        self.place.lock().name.clone()
+    }
+
+    /// The directory it lies in; `None` for the root of the whole tree.
+    pub fn parent(&self) -> Option<Location> {
+        self.place.lock().parent.clone()
+    }
+
+    /// Status.
+    pub fn stat(&self) -> Result<Stat> {
+        self.inode.stat()
+    }
+
+    pub(super) fn take_parent(&mut self) -> Option<Location> {
+        self.place.get_mut().parent.take()
+    }
+
+    /// `EROFS` on a read-only mount.
+    pub fn check_writable(&self) -> Result<()> {
+        if self.mount.is_read_only() { Err(Errno::EROFS) } else { Ok(()) }
+    }
+}
+
+impl Location {
+    fn new(inode: Arc<dyn Inode>, mount: Arc<Mount>, parent: Option<Location>, name: &[u8]) -> Location {
+        Self::build(inode, mount, parent, name, true, false)
+    }
+
+    fn build(
+        inode: Arc<dyn Inode>,
+        mount: Arc<Mount>,
+        parent: Option<Location>,
+        name: &[u8],
+        attached: bool,
+        is_mount_root: bool,
+    ) -> Location {
+        cache::count_new();
+        Location(Arc::new(Node {
+            kind: inode.kind(),
+            caches_names: inode.caches_names(),
+            is_mount_root,
+            inode,
+            mount,
+            place: Mutex::new(Place { parent, name: name.into(), attached }),
+            names: RwLock::new(Names::new()),
+            mounts: AtomicUsize::new(0),
+            listed: AtomicBool::new(false),
+        }))
+    }
+
+    /// The root of a tree.
+    pub fn root(inode: Arc<dyn Inode>, mount: Arc<Mount>) -> Location {
+        Self::build(inode, mount, None, b"", true, true)
+    }
+
+    /// A place without a name of its own: what /proc/self/fd shows is `text`.
+    pub fn unnamed(inode: Arc<dyn Inode>, mount: Arc<Mount>, text: &[u8], attached: bool) -> Location {
+        Self::build(inode, mount, None, text, attached, false)
+    }
+
+    /// Puts the root of another file system over `name` in this directory, whether or not there is such a name below.
+    pub fn mount_at(&self, name: &[u8], inode: Arc<dyn Inode>, mount: Arc<Mount>) -> Location {
+        let root = Self::build(inode, mount, Some(self.clone()), name, true, true);
+        self.mounts.fetch_add(1, SeqCst);
+        self.names.write().insert(name.into(), Entry::Present(root.clone()));
+        root
+    }
+
+    /// The node, if this is the last reference to it.
+    pub(super) fn into_last(self) -> Option<Node> {
+        Arc::into_inner(self.0)
+    }
+
+    /// The node, for identity.
+    pub(super) fn arc(&self) -> &Arc<Node> {
+        &self.0
+    }
+
+    /// The name `name` in this directory. The caller has checked that this is a directory that may be searched.
+    pub fn child(&self, name: &[u8]) -> Result<Location> {
+        match self.names.read().get(name) {
+            Some(Entry::Present(child)) => return Ok(child.clone()),
+            Some(Entry::Missing) => return Err(Errno::ENOENT),
+            None => {}
+        }
+        if !self.caches_names {
+            let inode = self.inode.lookup(name)?;
+            return Ok(Location::new(inode, self.mount.clone(), Some(self.clone()), name));
+        }
+        let found = self.load(&mut self.names.write(), name);
+        cache::shrink_if_full();
+        found
+    }
+
+    /// Looks a name up in the locked cache, then in the inode.
+    fn load(&self, names: &mut Names, name: &[u8]) -> Result<Location> {
+        match names.get(name) {
+            Some(Entry::Present(child)) => return Ok(child.clone()),
+            Some(Entry::Missing) => return Err(Errno::ENOENT),
+            None => {}
+        }
+        match self.inode.lookup(name) {
+            Ok(inode) => Ok(self.insert(names, name, inode)),
+            Err(Errno::ENOENT) => {
+                if names.len() < MISSING_LIMIT && self.caches_names {
+                    names.insert(name.into(), Entry::Missing);
+                    cache::list(self);
+                }
+                Err(Errno::ENOENT)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn insert(&self, names: &mut Names, name: &[u8], inode: Arc<dyn Inode>) -> Location {
+        let child = Location::new(inode, self.mount.clone(), Some(self.clone()), name);
+        if self.caches_names {
+            names.insert(name.into(), Entry::Present(child.clone()));
+            cache::list(self);
+        }
+        child
+    }
+
+    /// Locks the directory for a change, or pretends to where names are not cached.
+    fn lock_names(&self) -> NamesGuard<'_> {
+        if self.caches_names {
+            NamesGuard::Locked(self.names.write())
+        } else {
+            NamesGuard::Free(Names::new())
+        }
+    }
+
+    /// Makes a new object; `EEXIST`.
+    pub fn create(&self, name: &[u8], new: &NewInode) -> Result<Location> {
+        let mut names = self.lock_names();
+        self.check_absent(&mut names, name)?;
+        let inode = self.inode.create(name, new)?;
+        Ok(self.insert(&mut names, name, inode))
+    }
+
+    /// Gives `target` another name here; `EEXIST`, `EXDEV`.
+    pub fn link(&self, name: &[u8], target: &Location) -> Result<Location> {
+        let mut names = self.lock_names();
+        self.check_absent(&mut names, name)?;
+        if !Arc::ptr_eq(&self.mount, &target.mount) {
+            return Err(Errno::EXDEV);
+        }
+        self.inode.link(name, &target.inode)?;
+        Ok(self.insert(&mut names, name, target.inode.clone()))
+    }
+
+    fn check_absent(&self, names: &mut Names, name: &[u8]) -> Result<()> {
+        if self.names_mounted(names, name) {
+            return Err(Errno::EEXIST);
+        }
+        match self.load(names, name) {
+            Ok(_) => Err(Errno::EEXIST),
+            Err(Errno::ENOENT) if !self.is_attached() => Err(Errno::ENOENT),
+            Err(Errno::ENOENT) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether a mount covers the name: the cache of an uncached directory holds nothing else.
+    fn names_mounted(&self, names: &Names, name: &[u8]) -> bool {
+        if self.caches_names {
+            matches!(names.get(name), Some(Entry::Present(child)) if child.is_mount_root)
+        } else {
+            self.names.read().contains_key(name)
+        }
+    }
+
+    /// unlink(2) or, with `directory`, rmdir(2). `may_delete` is asked about the victim first.
+    pub fn remove(
+        &self,
+        name: &[u8],
+        directory: bool,
+        may_delete: impl FnOnce(&Location) -> Result<()>,
+    ) -> Result<()> {
+        let mut names = self.lock_names();
+        let mounted = self.names_mounted(&names, name);
+        let victim = if mounted && !self.caches_names {
+            return Err(Errno::EBUSY);
+        } else {
+            self.load(&mut names, name)?
+        };
+        may_delete(&victim)?;
+        match (directory, victim.kind == FileType::Directory) {
+            (true, false) => return Err(Errno::ENOTDIR),
+            (false, true) => return Err(Errno::EISDIR),
+            _ => {}
+        }
+        if mounted || victim.has_mounts() {
+            return Err(Errno::EBUSY);
+        }
+        if directory {
+            self.inode.remove_directory(name)?;
+        } else {
+            self.inode.unlink(name)?;
+        }
+        let old = self.forget(&mut names, name);
+        victim.place.lock().attached = false;
+        drop(names);
+        drop(old);
+        Ok(())
+    }
+
+    /// After a name went away.
+    fn forget(&self, names: &mut Names, name: &[u8]) -> Option<Entry> {
+        if !self.caches_names {
+            None
+        } else if names.len() < MISSING_LIMIT {
+            names.insert(name.into(), Entry::Missing)
+        } else {
+            names.remove(name)
+        }
+    }
+
+    fn has_mounts(&self) -> bool {
+        self.mounts.load(SeqCst) != 0
+    }
+
+    /// Whether `self` is `other` or above it.
+    pub fn contains(&self, other: &Location) -> bool {
+        let mut at = Some(other.clone());
+        while let Some(node) = at {
+            if node == *self {
+                return true;
+            }
+            at = node.parent();
+        }
+        false
+    }
+
+    /// renameat2(2). `check` is asked about the source and the target, if there is one.
+    pub fn rename(
+        &self,
+        name: &[u8],
+        to: &Location,
+        to_name: &[u8],
+        how: RenameHow,
+        check: impl FnOnce(&Location, Option<&Location>) -> Result<()>,
+    ) -> Result<()> {
+        if !Arc::ptr_eq(&self.mount, &to.mount) {
+            return Err(Errno::EXDEV);
+        }
+        // Only moves between directories can make a cycle; they come one at a time, as on Linux.
+        let mount = self.mount.clone();
+        let _one_at_a_time = (self != to).then(|| mount.rename_lock.lock());
+        let mut guards = TwoNames::lock(self, to);
+        let (source, target) = guards.look_up(self, name, to, to_name)?;
+        match how {
+            RenameHow::NoReplace if target.is_some() => return Err(Errno::EEXIST),
+            RenameHow::Exchange if target.is_none() => return Err(Errno::ENOENT),
+            _ => {}
+        }
+        if source.contains(to) {
+            return Err(Errno::EINVAL);
+        }
+        if let Some(target) = &target {
+            if target.contains(self) {
+                return Err(if how == RenameHow::Exchange { Errno::EINVAL } else { Errno::ENOTEMPTY });
+            }
+            if Arc::ptr_eq(&source.inode, &target.inode) {
+                return Ok(());
+            }
+        } else if !to.is_attached() {
+            return Err(Errno::ENOENT);
+        }
+        check(&source, target.as_ref())?;
+        if how != RenameHow::Exchange
+            && let Some(target) = &target
+        {
+            match (source.kind == FileType::Directory, target.kind == FileType::Directory) {
+                (true, false) => return Err(Errno::ENOTDIR),
+                (false, true) => return Err(Errno::EISDIR),
+                _ => {}
+            }
+        }
+        let covered = |node: &Location| node.is_mount_root || node.has_mounts();
+        if covered(&source) || target.as_ref().is_some_and(covered) {
+            return Err(Errno::EBUSY);
+        }
+        self.inode.rename(name, &to.inode, to_name, how == RenameHow::Exchange)?;
+        let gone = guards.moved(self, name, to, to_name, &source, target.as_ref(), how);
+        drop(guards);
+        drop(gone);
+        Ok(())
+    }
+
+    /// The path from `root` as getcwd(2) and /proc show it; `None` when it does not lie under `root`.
+    pub fn path_from(&self, root: &Location) -> Option<Vec<u8>> {
+        let mut names = Vec::new();
+        let mut at = self.clone();
+        while at != *root {
+            let parent = at.parent()?;
+            names.push(at.name());
+            at = parent;
+        }
+        let mut path = Vec::new();
+        for name in names.iter().rev() {
+            path.push(b'/');
+            path.extend_from_slice(name);
+        }
+        if path.is_empty() {
+            path.push(b'/');
+        }
+        Some(path)
+    }
+
+    /// The path from the root of the whole tree as /proc shows it, marked when it is deleted.
+    pub fn path_text(&self) -> Vec<u8> {
+        let mut names = Vec::new();
+        let mut attached = true;
+        let mut at = self.clone();
+        let unnamed = loop {
+            let place = at.place.lock();
+            attached &= place.attached;
+            let (parent, name) = (place.parent.clone(), place.name.clone());
+            drop(place);
+            match parent {
+                Some(parent) => {
+                    names.push(name);
+                    at = parent;
+                }
+                None => break name,
+            }
+        };
+        let mut path = unnamed.to_vec();
+        for name in names.iter().rev() {
+            path.push(b'/');
+            path.extend_from_slice(name);
+        }
+        if path.is_empty() {
+            path.push(b'/');
+        }
+        if !attached {
+            path.extend_from_slice(b" (deleted)");
+        }
+        path
+    }
+}
+
+/// What renameat2(2) does about an existing target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RenameHow {
+    /// Replace it.
+    Replace,
+    /// RENAME_NOREPLACE.
+    NoReplace,
+    /// RENAME_EXCHANGE.
+    Exchange,
+}
+
+enum NamesGuard<'a> {
+    Locked(RwLockWriteGuard<'a, Names>),
+    Free(Names),
+}
+
+impl Deref for NamesGuard<'_> {
+    type Target = Names;
+    fn deref(&self) -> &Names {
+        match self {
+            NamesGuard::Locked(names) => names,
+            NamesGuard::Free(names) => names,
+        }
+    }
+}
+
+impl DerefMut for NamesGuard<'_> {
+    fn deref_mut(&mut self) -> &mut Names {
+        match self {
+            NamesGuard::Locked(names) => names,
+            NamesGuard::Free(names) => names,
+        }
+    }
+}
+
+/// The name caches of a rename: of one directory or of two.
+struct TwoNames<'a> {
+    from: NamesGuard<'a>,
+    /// None when both names lie in one directory.
+    to: Option<NamesGuard<'a>>,
+}
+
+impl<'a> TwoNames<'a> {
+    fn lock(from: &'a Location, to: &'a Location) -> TwoNames<'a> {
+        if from == to {
+            TwoNames { from: from.lock_names(), to: None }
+        } else if Arc::as_ptr(&from.0) < Arc::as_ptr(&to.0) {
+            let from = from.lock_names();
+            TwoNames { from, to: Some(to.lock_names()) }
+        } else {
+            let to = to.lock_names();
+            TwoNames { from: from.lock_names(), to: Some(to) }
+        }
+    }
+
+    fn to(&mut self) -> &mut Names {
+        self.to.as_mut().unwrap_or(&mut self.from)
+    }
+
+    fn look_up(
+        &mut self,
+        from: &Location,
+        name: &[u8],
+        to: &Location,
+        to_name: &[u8],
+    ) -> Result<(Location, Option<Location>)> {
+        if from.names_mounted(&self.from, name) || to.names_mounted(self.to(), to_name) {
+            return Err(Errno::EBUSY);
+        }
+        let source = from.load(&mut self.from, name)?;
+        match to.load(self.to(), to_name) {
+            Ok(target) => Ok((source, Some(target))),
+            Err(Errno::ENOENT) => Ok((source, None)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Brings caches and places up to date after the inodes were renamed; what comes back is dropped without locks.
+    #[allow(clippy::too_many_arguments)]
+    fn moved(
+        &mut self,
+        from: &Location,
+        name: &[u8],
+        to: &Location,
+        to_name: &[u8],
+        source: &Location,
+        target: Option<&Location>,
+        how: RenameHow,
+    ) -> [Option<Entry>; 2] {
+        let mut gone = [None, None];
+        if !from.caches_names {
+            return gone;
+        }
+        gone[0] = from.forget(&mut self.from, name);
+        gone[1] = self.to().insert(to_name.into(), Entry::Present(source.clone()));
+        cache::list(to);
+        source.settle(to, to_name);
+        match target {
+            Some(target) if how == RenameHow::Exchange => {
+                self.from.insert(name.into(), Entry::Present(target.clone()));
+                target.settle(from, name);
+            }
+            Some(target) => target.place.lock().attached = false,
+            None => {}
+        }
+        gone
+    }
+}
+
+impl Location {
+    fn settle(&self, parent: &Location, name: &[u8]) {
+        let name: Arc<[u8]> = name.into();
+        let mut place = self.place.lock();
+        let old =
+            core::mem::replace(&mut *place, Place { parent: Some(parent.clone()), name, attached: true });
+        drop(place);
+        drop(old);
+    }
+}

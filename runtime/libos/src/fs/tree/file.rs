@@ -1,0 +1,181 @@
+//! [`RegularFile`]: an open regular file of the tree.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::any::Any;
+use core::sync::atomic::{AtomicU64, Ordering::*};
+
+use super::content::{Content, WriteAt, seal};
+use super::inode::TreeInode;
+use crate::errno::{Errno, Result};
+use crate::file::{File, Mappable, OpenFlags, StatusFlags, Whence};
+use crate::fs::Location;
+use crate::fs::inode::Inode;
+use crate::fs::turn::Turn;
+use crate::io::{Sink, Source};
+use crate::stat::Stat;
+
+/// An open regular file; its position is shared by all who share the description.
+pub struct RegularFile {
+    at: Location,
+    inode: Arc<TreeInode>,
+    status: StatusFlags,
+    position: AtomicU64,
+    /// Calls that move the position come one at a time.
+    turn: Turn,
+}
+
+impl RegularFile {
+    /// Opens `inode`, found at `at`.
+    pub fn open(at: Location, inode: Arc<TreeInode>, flags: OpenFlags) -> Arc<dyn File> {
+        let status = StatusFlags::new(flags);
+        Arc::new(RegularFile { at, inode, status, position: AtomicU64::new(0), turn: Turn::new() })
+    }
+
+    fn content(&self) -> Result<&Content> {
+        self.inode.content().ok_or(Errno::EIO)
+    }
+
+    fn write_to(&self, source: &mut Source, at: WriteAt) -> Result<(usize, u64)> {
+        let done = self.content()?.write_at(source, at)?;
+        if done.0 > 0 {
+            self.inode.contents_changed(false);
+        }
+        Ok(done)
+    }
+
+    fn no_atime(&self) -> bool {
+        self.status.get().contains(OpenFlags::NO_ATIME)
+    }
+
+    fn read_from(&self, sink: &mut Sink, offset: u64) -> Result<usize> {
+        let count = self.content()?.read_at(sink, offset)?;
+        if count > 0 && !self.no_atime() {
+            self.inode.accessed();
+        }
+        Ok(count)
+    }
+}
+
+impl File for RegularFile {
+    fn status(&self) -> &StatusFlags {
+        &self.status
+    }
+
+    fn stat(&self) -> Result<Stat> {
+        self.inode.stat()
+    }
+
+    fn path_text(&self) -> Vec<u8> {
+        self.at.path_text()
+    }
+
+    fn read(&self, sink: &mut Sink) -> Result<usize> {
+        let _turn = self.turn.take()?;
+        let offset = self.position.load(Relaxed);
+        let count = self.read_from(sink, offset)?;
+        self.position.store(offset + count as u64, Relaxed);
+        Ok(count)
+    }
+
+    fn write(&self, source: &mut Source) -> Result<usize> {
+        let _turn = self.turn.take()?;
+        let append = self.status.get().contains(OpenFlags::APPEND);
+        let at = if append { WriteAt::End } else { WriteAt::Offset(self.position.load(Relaxed)) };
+        let (count, end) = self.write_to(source, at)?;
+        self.position.store(end, Relaxed);
+        Ok(count)
+    }
+
+    fn read_at(&self, sink: &mut Sink, offset: u64) -> Result<usize> {
+        self.read_from(sink, offset)
+    }
+
+    fn write_at(&self, source: &mut Source, offset: u64) -> Result<usize> {
+        // Linux appends even here when O_APPEND is set (pwrite(2), BUGS).
+        let append = self.status.get().contains(OpenFlags::APPEND);
+        self.write_to(source, if append { WriteAt::End } else { WriteAt::Offset(offset) })
+            .map(|(count, _)| count)
+    }
+
+    fn seek(&self, offset: i64, whence: Whence) -> Result<u64> {
+        let _turn = self.turn.take()?;
+        let content = self.content()?;
+        let base = match whence {
+            Whence::Start => 0,
+            Whence::Current => self.position.load(Relaxed),
+            Whence::End => content.size(),
+            Whence::Data | Whence::Hole => {
+                let from = u64::try_from(offset).map_err(|_| Errno::ENXIO)?;
+                let found = content.seek(from, whence == Whence::Hole)?;
+                self.position.store(found, Relaxed);
+                return Ok(found);
+            }
+        };
+        let target = base.checked_add_signed(offset).filter(|target| *target <= i64::MAX as u64);
+        let target = target.ok_or(if offset < 0 { Errno::EINVAL } else { Errno::EOVERFLOW })?;
+        self.position.store(target, Relaxed);
+        Ok(target)
+    }
+
+    fn can_epoll(&self) -> bool {
+        false
+    }
+
+    fn truncate(&self, size: u64) -> Result<()> {
+        if self.content()?.set_size(size)? {
+            self.inode.contents_changed(false);
+        }
+        Ok(())
+    }
+
+    fn sync(&self, _data_only: bool) -> Result<()> {
+        Ok(())
+    }
+
+    fn location(&self) -> Option<&Location> {
+        Some(&self.at)
+    }
+
+    fn mapping(&self) -> Result<Arc<dyn Mappable>> {
+        Ok(Arc::new(FileMapping { inode: self.inode.clone(), path: self.at.path_text() }))
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+/// A regular file as memory maps it.
+struct FileMapping {
+    inode: Arc<TreeInode>,
+    path: Vec<u8>,
+}
+
+impl Mappable for FileMapping {
+    fn size(&self) -> u64 {
+        self.inode.content().map_or(0, Content::size)
+    }
+
+    fn read_pages(&self, offset: u64, buffer: &mut [u8]) -> Result<()> {
+        self.inode.content().ok_or(Errno::EIO)?.copy_out(offset, buffer)
+    }
+
+    fn write_pages(&self, offset: u64, bytes: &[u8]) -> Result<()> {
+        let content = self.inode.content().ok_or(Errno::EIO)?;
+        if content.seals() & seal::WRITE != 0 {
+            return Err(Errno::EPERM);
+        }
+        content.write_back(offset, bytes)?;
+        self.inode.contents_changed(true);
+        Ok(())
+    }
+
+    fn identity(&self) -> (u64, u64) {
+        (self.inode.device(), self.inode.number())
+    }
+
+    fn path_text(&self) -> Vec<u8> {
+        self.path.clone()
+    }
+}

@@ -1,0 +1,58 @@
+//! [`FsView`]: a process's view of the tree.
+
+use core::sync::atomic::{AtomicU32, Ordering::*};
+
+use casemate_platform::sync::RwLock;
+
+use super::node::Location;
+
+/// Root, working directory and umask; threads of a process share it.
+pub struct FsView {
+    root: RwLock<Location>,
+    cwd: RwLock<Location>,
+    umask: AtomicU32,
+}
+
+impl FsView {
+    /// A view with this root and working directory.
+    pub fn new(root: Location, cwd: Location, umask: u32) -> FsView {
+        FsView { root: RwLock::new(root), cwd: RwLock::new(cwd), umask: AtomicU32::new(umask & 0o777) }
+    }
+
+    /// A copy for a new process.
+    pub fn duplicate(&self) -> FsView {
+        FsView::new(self.root(), self.cwd(), self.umask())
+    }
+
+    /// The root directory.
+    pub fn root(&self) -> Location {
+        self.root.read().clone()
+    }
+
+    /// The working directory.
+    pub fn cwd(&self) -> Location {
+        self.cwd.read().clone()
+    }
+
+    /// chroot(2).
+    pub fn set_root(&self, root: Location) {
+        let old = core::mem::replace(&mut *self.root.write(), root);
+        drop(old);
+    }
+
+    /// chdir(2).
+    pub fn set_cwd(&self, cwd: Location) {
+        let old = core::mem::replace(&mut *self.cwd.write(), cwd);
+        drop(old);
+    }
+
+    /// The file mode creation mask.
+    pub fn umask(&self) -> u32 {
+        self.umask.load(Relaxed)
+    }
+
+    /// umask(2); returns the old mask.
+    pub fn set_umask(&self, umask: u32) -> u32 {
+        self.umask.swap(umask & 0o777, Relaxed)
+    }
+}
