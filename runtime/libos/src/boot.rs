@@ -2,28 +2,29 @@
 //! anything of it count.
 
 use alloc::string::String;
+use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 
 use casemate_abi::{MEASURED_MAGIC, StartFlags};
-use casemate_index::{Block, BlockSource, Index, SourceError};
+use casemate_index::Index;
 use casemate_manifest::{LogLevel, Manifest};
-use casemate_platform::boundary::HostRange;
 use casemate_platform::console::{self, Level};
+use casemate_platform::extended_state::ExtendedState;
 use casemate_platform::log;
 use casemate_platform::start::HostFacts;
+use casemate_platform::thread::ThreadHandle;
 use sha2::{Digest, Sha256};
 
+use crate::file::OpenFlags;
+use crate::fs::image::HostIndex;
+use crate::fs::start::first_view;
+use crate::fs::stream::StandardStream;
+use crate::process::exec::{Request, load};
+use crate::process::{
+    Credentials, FIRST_PROCESS, FileTable, Limits, Process, ProcessParts, Thread, new_id, run,
+};
+use crate::signal::{ProcessSignals, ThreadSignals};
 use crate::syscall;
-
-/// The index file in host memory, block by block.
-struct HostIndex(HostRange);
-
-impl BlockSource for HostIndex {
-    fn read_block(&self, number: u64, out: &mut Block) -> Result<(), SourceError> {
-        let offset = number.checked_mul(out.len() as u64).ok_or(SourceError)?;
-        if self.0.read(offset, out) { Ok(()) } else { Err(SourceError) }
-    }
-}
 
 /// What a checked start-up leaves: the manifest and the index that it vouches for.
 pub struct Vouched {
@@ -105,4 +106,64 @@ pub fn check_arguments(facts: &HostFacts, manifest: &Manifest) -> Result<(), &'s
     }
     Err("arguments were given, but the manifest fixes them; \
          `loader.insecure__use_cmdline_argv = true` (or `casemate build --insecure-args`) would allow them")
+}
+
+/// Loads the manifest's program into the first process and runs it. Does not return.
+pub fn run_first(facts: &HostFacts, vouched: Vouched, handle: Arc<ThreadHandle>) {
+    let Vouched { manifest, index } = vouched;
+    let credentials = Arc::new(Credentials::new(manifest.uid, manifest.gid, manifest.groups.clone()));
+    let view = match first_view(index, &credentials, manifest.cwd.as_bytes(), manifest.umask) {
+        Ok(view) => Arc::new(view),
+        Err(error) => {
+            crate::refuse(&alloc::format!("the working directory {}: {}", manifest.cwd, error.name()))
+        }
+    };
+    let request = Request {
+        view: &view,
+        credentials: &credentials,
+        path: manifest.program.clone().into_bytes(),
+        arguments: manifest.arguments(&facts.arguments),
+        environment: manifest.environment(&facts.environment),
+        stack_size: manifest.stack_size,
+        brk_limit: manifest.brk_max_size,
+    };
+    let program = match load(request) {
+        Ok(program) => program,
+        Err(error) => crate::refuse(&alloc::format!("{} cannot be run: {}", manifest.program, error.name())),
+    };
+    let files = FileTable::new(u64::from(manifest.fds_limit));
+    for (number, flags) in
+        [OpenFlags::empty(), OpenFlags::WRITE_ONLY, OpenFlags::WRITE_ONLY].into_iter().enumerate()
+    {
+        if files.add(StandardStream::open(number as i32, flags), false).is_err() {
+            crate::refuse("the manifest allows no descriptors");
+        }
+    }
+    let name = manifest.program.rsplit('/').next().unwrap_or_default();
+    let name = name.as_bytes()[..name.len().min(15)].to_vec();
+    let parts = ProcessParts {
+        address_space: program.space,
+        files: Arc::new(files),
+        fs: view,
+        credentials,
+        signals: ProcessSignals::default(),
+        limits: Limits::new(
+            manifest.stack_size,
+            u64::from(manifest.fds_limit),
+            u64::from(casemate_manifest::FDS_HARD_LIMIT),
+        ),
+        image: Arc::new(program.image),
+        vfork_gate: None,
+        exit_signal: 0,
+    };
+    let pid = new_id();
+    debug_assert_eq!(pid, FIRST_PROCESS);
+    let process = Process::new(pid, Weak::new(), parts);
+    let thread = Thread::new(pid, process.clone(), name, ThreadSignals::default());
+    thread.set_handle(handle);
+    process.threads.lock().push(thread.clone());
+    let mut registers = program.registers;
+    ExtendedState::initial().restore(&mut registers);
+    casemate_platform::context::set_fs_base(0);
+    run(&thread, registers);
 }

@@ -34,7 +34,7 @@ use casemate_platform::thread::ThreadHandle;
 const REFUSED: u8 = 125;
 
 /// Entry from the platform layer, on the first thread.
-pub fn start(facts: HostFacts, _thread: Arc<ThreadHandle>) {
+pub fn start(facts: HostFacts, thread: Arc<ThreadHandle>) {
     let vouched = match boot::vouch(&facts) {
         Ok(vouched) => vouched,
         Err(reason) => refuse(&reason),
@@ -43,12 +43,10 @@ pub fn start(facts: HostFacts, _thread: Arc<ThreadHandle>) {
     if let Err(reason) = boot::check_arguments(&facts, &vouched.manifest) {
         refuse(reason);
     }
-    refuse(
-        "manifest and index are in order, but this version has no file tree yet and cannot run the program",
-    )
+    boot::run_first(&facts, vouched, thread)
 }
 
-fn refuse(reason: &str) -> ! {
+pub(crate) fn refuse(reason: &str) -> ! {
     console::set_level(Level::Error as u8);
     casemate_platform::log!(Level::Error, "{reason}");
     host::exit(REFUSED, 0)

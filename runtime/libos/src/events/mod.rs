@@ -1,11 +1,13 @@
 //! Readiness and sleeping: [`Pollee`] (something that becomes ready), [`Observer`] (who wants to know), [`Poller`] (a
 //! thread that waits for several, host descriptors included), and [`wait_until`].
 
+mod blocking;
 mod pollee;
 mod poller;
 mod sleep_mutex;
 mod wait;
 
+pub use blocking::blocking;
 pub use pollee::{Events, Observer, Pollee, Registration};
 pub use poller::{Poller, poll_host};
 pub use sleep_mutex::{SleepGuard, SleepMutex};

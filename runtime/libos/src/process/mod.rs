@@ -3,15 +3,16 @@
 mod clone;
 mod context;
 mod credentials;
-mod elf;
+pub mod elf;
+pub mod exec;
 pub mod exit;
 mod file_table;
 pub mod limits;
 mod load;
 mod process_table;
 mod run;
-mod script;
-mod stack;
+pub mod script;
+pub mod stack;
 mod thread;
 mod wait;
 

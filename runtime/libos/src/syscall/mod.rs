@@ -6,6 +6,7 @@ mod limits;
 mod memory;
 mod prctl;
 mod process;
+mod read_write;
 pub mod scheduling;
 pub mod signal;
 pub mod system;

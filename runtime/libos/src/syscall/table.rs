@@ -6,7 +6,7 @@
 use alloc::string::String;
 
 use super::argument::Argument;
-use super::{identity, limits, memory, prctl, process, scheduling, signal, system, thread};
+use super::{identity, limits, memory, prctl, process, read_write, scheduling, signal, system, thread};
 use crate::errno::{Errno, Result};
 use crate::process::{Context, Fd};
 use crate::user_space::Addr;
@@ -79,6 +79,9 @@ macro_rules! syscalls {
 }
 
 syscalls! {
+    0 read(fd: Fd, at: Addr, length: usize) = read_write::sys_read [full]
+    1 write(fd: Fd, at: Addr, length: usize) = read_write::sys_write [full]
+    3 close(fd: Fd) = read_write::sys_close [full]
     9 mmap(at: Addr, length: u64, protection: u64, flags: u32, fd: Fd, offset: u64) = memory::sys_mmap [partly "no huge pages; a shared file mapping reaches its file at msync, munmap and exit"]
     10 mprotect(at: Addr, length: u64, protection: u64) = memory::sys_mprotect [full]
     11 munmap(at: Addr, length: u64) = memory::sys_munmap [full]
@@ -86,6 +89,8 @@ syscalls! {
     13 rt_sigaction(number: u32, new: Addr, old: Addr, size: usize) = signal::sys_rt_sigaction [full]
     14 rt_sigprocmask(how: u32, new: Addr, old: Addr, size: usize) = signal::sys_rt_sigprocmask [full]
     15 rt_sigreturn() = signal::sys_rt_sigreturn [full]
+    19 readv(fd: Fd, vector: Addr, count: usize) = read_write::sys_readv [full]
+    20 writev(fd: Fd, vector: Addr, count: usize) = read_write::sys_writev [full]
     24 sched_yield() = scheduling::sys_sched_yield [full]
     26 msync(at: Addr, length: u64, flags: u32) = memory::sys_msync [full]
     27 mincore(at: Addr, length: u64, vector: Addr) = memory::sys_mincore [partly "anonymous memory counts as resident from its mmap on"]

@@ -24,8 +24,7 @@ pub(super) fn is_enabled() -> bool {
 /// Dispatches and prints one line when the call is done. Calls that end the thread are printed before.
 #[cold]
 pub(super) fn traced(context: &Context, number: u64, arguments: &[u64; 6]) -> Result<usize> {
-    let text =
-        table::show(number, arguments).unwrap_or_else(|| format!("syscall_{number}({:#x?})", arguments));
+    let text = table::show(number, arguments).unwrap_or_else(|| format!("syscall_{number}({arguments:x?})"));
     let tid = context.thread.tid;
     if matches!(number, 60 | 231) {
         print_raw(format_args!("[{tid}] {text} = ?"));

@@ -1,0 +1,61 @@
+//! read, write, readv, writev, close.
+
+use crate::errno::{Errno, Result};
+use crate::file::File;
+use crate::io::{Sink, Source, read_segments};
+use crate::process::{Context, Fd};
+use crate::user_space::Addr;
+
+fn readable(ctx: &Context, fd: Fd) -> Result<alloc::sync::Arc<dyn File>> {
+    let file = ctx.process().files().get(fd)?;
+    if file.status().get().readable() { Ok(file) } else { Err(Errno::EBADF) }
+}
+
+fn writable(ctx: &Context, fd: Fd) -> Result<alloc::sync::Arc<dyn File>> {
+    let file = ctx.process().files().get(fd)?;
+    if file.status().get().writable() { Ok(file) } else { Err(Errno::EBADF) }
+}
+
+/// read(2).
+pub fn sys_read(ctx: &Context, fd: Fd, at: Addr, length: usize) -> Result<usize> {
+    readable(ctx, fd)?.read(&mut Sink::user(at, length))
+}
+
+/// write(2).
+pub fn sys_write(ctx: &Context, fd: Fd, at: Addr, length: usize) -> Result<usize> {
+    writable(ctx, fd)?.write(&mut Source::user(at, length))
+}
+
+/// readv(2).
+pub fn sys_readv(ctx: &Context, fd: Fd, vector: Addr, count: usize) -> Result<usize> {
+    let file = readable(ctx, fd)?;
+    file.read(&mut Sink::segments(&read_segments(vector, count)?))
+}
+
+/// writev(2).
+pub fn sys_writev(ctx: &Context, fd: Fd, vector: Addr, count: usize) -> Result<usize> {
+    let file = writable(ctx, fd)?;
+    let segments = read_segments(vector, count)?;
+    let mut source = Source::segments(&segments);
+    let mut outcome = Ok(());
+    // A host write takes one contiguous run; the rest follows as long as the file takes everything.
+    while source.remaining() > 0 {
+        let before = source.remaining();
+        match file.write(&mut source) {
+            Ok(count) if count > 0 && source.remaining() < before => {}
+            Ok(_) => break,
+            Err(error) => {
+                outcome = Err(error);
+                break;
+            }
+        }
+    }
+    source.result(outcome)
+}
+
+/// close(2).
+pub fn sys_close(ctx: &Context, fd: Fd) -> Result<usize> {
+    let file = ctx.process().files().remove(fd)?;
+    file.closing(ctx.process());
+    Ok(0)
+}

@@ -1,0 +1,58 @@
+"""Programs that run on the library OS, started as a user starts them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from casemate.loader import files
+
+RUNTIME = Path(files.__file__).parent.parent / "_runtime"
+
+
+def casemate(*arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "casemate", *arguments]
+    return subprocess.run(command, input=stdin, capture_output=True, check=False, timeout=60)
+
+
+@pytest.fixture
+def static_image(tmp_path: Path) -> str:
+    """A scratch-like image whose one file is Debian's static busybox, shielded; arguments are free."""
+    busybox = Path("/bin/busybox")
+    if not (RUNTIME / "casemate-host").is_file():
+        pytest.skip("the runtime is not built")
+    if not busybox.is_file():
+        pytest.skip("busybox-static is not installed")
+    root = tmp_path / "root"
+    (root / "bin").mkdir(parents=True)
+    (root / "bin/busybox").write_bytes(busybox.read_bytes())
+    (root / "bin/busybox").chmod(0o755)
+    manifest = tmp_path / "manifest.toml"
+    manifest.write_text('[libos]\nentrypoint = "/bin/busybox"\n[loader]\nargv = ["/bin/busybox"]\n')
+    image = f"oci:{tmp_path}/shielded:test"
+    built = casemate("build", f"dir:{root}", "-o", image, "--manifest", str(manifest), "--insecure-args")
+    assert built.returncode == 0, built.stderr
+    return image
+
+
+def test_a_static_program_prints_its_arguments(static_image: str) -> None:
+    done = casemate("run", static_image, "--", "echo", "hello", "from", "inside")
+    assert (done.returncode, done.stdout) == (0, b"hello from inside\n"), done.stderr
+
+
+@pytest.mark.parametrize(("applet", "status"), [("true", 0), ("false", 1)])
+def test_the_exit_status_is_the_programs(static_image: str, applet: str, status: int) -> None:
+    assert casemate("run", static_image, "--", applet).returncode == status
+
+
+def test_uname_names_the_library_os(static_image: str) -> None:
+    done = casemate("run", static_image, "--", "uname", "-srv")
+    assert done.stdout.startswith(b"Linux 6.1.0-casemate #1 SMP Casemate library OS"), done.stderr
+
+
+def test_standard_input_reaches_the_program(static_image: str) -> None:
+    done = casemate("run", static_image, "--", "cat", stdin=b"line\n" * 50_000)
+    assert (done.returncode, done.stdout) == (0, b"line\n" * 50_000), done.stderr
