@@ -27,20 +27,20 @@ class Outcome:
         )
 
 
-def run(command: list[str], cwd: Path | str, environment: dict[str, str] | None = None) -> Outcome:
+def run(command: list[str], cwd: Path | str, environment: dict[str, str], stdin: bytes | None = None) -> Outcome:
     """Runs a command in a session of its own; after `TIMEOUT_S` seconds the whole session is killed."""
     child = subprocess.Popen(
         command,
         cwd=cwd,
-        env=ENVIRONMENT if environment is None else environment,
-        stdin=subprocess.DEVNULL,
+        env=environment,
+        stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
     )
     status: int | str
     try:
-        stdout, stderr = child.communicate(timeout=TIMEOUT_S)
+        stdout, stderr = child.communicate(stdin, timeout=TIMEOUT_S)
         status = child.returncode
     except subprocess.TimeoutExpired:
         os.killpg(child.pid, signal.SIGKILL)
@@ -49,7 +49,7 @@ def run(command: list[str], cwd: Path | str, environment: dict[str, str] | None 
     return Outcome(stdout.decode(errors="backslashreplace"), status, stderr.decode(errors="backslashreplace"))
 
 
-def run_natively(program: Path) -> Outcome:
+def run_natively(program: Path, stdin: bytes | None = None) -> Outcome:
     """Runs a program in a fresh directory under /tmp."""
     with tempfile.TemporaryDirectory(prefix="casemate-linux-", dir="/tmp") as directory:
-        return run([str(program)], directory)
+        return run([str(program)], directory, ENVIRONMENT, stdin)

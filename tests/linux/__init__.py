@@ -1,0 +1,1 @@
+"""Regression tests of the library OS: Linux is the oracle."""

@@ -1,0 +1,1 @@
+"""Random differential testing: the same generated calls on Linux and in the library OS."""
