@@ -1,0 +1,199 @@
+//! The software device as the loader builds an enclave with it: the same trait as the kernel's driver.
+
+use casemate_sgx::device::{Device, DeviceError};
+use casemate_sgx::measure::EXTEND_SIZE;
+use casemate_sgx::{
+    EinitToken, Fault, PAGE_SIZE, PageType, SecInfo, SecInfoFlags, Secs, SgxError, SigStruct,
+};
+use zerocopy::IntoBytes;
+
+use crate::logical::{LogicalProcessor, Registers};
+use crate::memory::Memory;
+use crate::processor::{PAGE, PageOperands, Processor};
+use crate::xsave::XsaveArea;
+use crate::{Event, Flow};
+
+/// EPC address of the SECS: above every linear address, so no mapping leads to it.
+const SECS_PAGE: u64 = 1 << 63;
+
+/// One enclave on a software processor. EPC addresses are linear addresses.
+pub struct SoftDevice<M> {
+    processor: Processor,
+    memory: M,
+    base: u64,
+}
+
+impl<M: Memory> SoftDevice<M> {
+    /// A device with no enclave.
+    pub fn new(processor: Processor, memory: M) -> Self {
+        Self { processor, memory, base: 0 }
+    }
+
+    /// Lets the enclave have ATTRIBUTES.PROVISIONKEY (`SGX_IOC_ENCLAVE_PROVISION`). Before `create`.
+    pub fn provision(&mut self) {
+        self.processor.allow_provisioning();
+    }
+
+    /// The processor, for what this device does not offer.
+    pub fn processor(&self) -> &Processor {
+        &self.processor
+    }
+
+    /// The memory.
+    pub fn memory(&mut self) -> &mut M {
+        &mut self.memory
+    }
+
+    /// ENCLU; see [`Processor::enclu`].
+    pub fn enclu(
+        &mut self,
+        logical: &mut LogicalProcessor,
+        registers: &mut Registers,
+        extended: &mut XsaveArea,
+    ) -> Result<Flow, Fault> {
+        self.processor.enclu(&mut self.memory, logical, registers, extended)
+    }
+
+    /// An asynchronous exit; see [`Processor::asynchronous_exit`].
+    pub fn asynchronous_exit(
+        &mut self,
+        logical: &mut LogicalProcessor,
+        registers: &mut Registers,
+        event: Event,
+        extended: &[u8],
+    ) -> Result<u64, Fault> {
+        self.processor.asynchronous_exit(&mut self.memory, logical, registers, event, extended)
+    }
+
+    /// Adds pages; contents `None`: zeros. Access is given to all of them at the end.
+    fn add(
+        &mut self,
+        offset: u64,
+        length: u64,
+        contents: Option<&[u8]>,
+        flags: SecInfoFlags,
+        measure: bool,
+    ) -> Result<(), DeviceError> {
+        self.check_range(offset, length)?;
+        let secinfo = SecInfo::new(flags);
+        for done in (0..length).step_by(PAGE_SIZE) {
+            let page = self.base + offset + done;
+            let source = contents.and_then(|all| all[done as usize..].first_chunk::<PAGE_SIZE>());
+            let operands = PageOperands { linaddr: page, source, secinfo, secs: SECS_PAGE };
+            self.processor.eadd_without_access(&mut self.memory, &operands, page).map_err(SgxError::from)?;
+            if measure {
+                for chunk in (0..PAGE).step_by(EXTEND_SIZE) {
+                    self.processor.eextend(&self.memory, SECS_PAGE, page + chunk).map_err(SgxError::from)?;
+                }
+            }
+        }
+        let first = self.base + offset;
+        if let Some(entry) = self.processor.epcm_entry(first) {
+            self.memory.protect(first, length, entry.access());
+        }
+        Ok(())
+    }
+
+    fn each_page(
+        &mut self,
+        offset: u64,
+        length: u64,
+        mut leaf: impl FnMut(&mut Processor, &mut M, u64) -> Result<(), SgxError>,
+    ) -> Result<(), DeviceError> {
+        self.check_range(offset, length)?;
+        for done in (0..length).step_by(PAGE_SIZE) {
+            leaf(&mut self.processor, &mut self.memory, self.base + offset + done)?;
+        }
+        Ok(())
+    }
+
+    fn check_range(&self, offset: u64, length: u64) -> Result<(), DeviceError> {
+        let end = offset.checked_add(length).and_then(|end| self.base.checked_add(end));
+        if (offset | length) & (PAGE - 1) != 0 || length == 0 || end.is_none() {
+            return Err(DeviceError::Usage("a range of enclave pages is not page-aligned, or empty"));
+        }
+        Ok(())
+    }
+
+    /// What the driver does after changing pages: ETRACK, then make every thread leave and come back.
+    fn track(&mut self) -> Result<(), DeviceError> {
+        self.processor.etrack(SECS_PAGE)?;
+        self.processor.interrupt_all(SECS_PAGE);
+        Ok(())
+    }
+}
+
+impl<M: Memory> Device for SoftDevice<M> {
+    fn create(&mut self, secs: &Secs) -> Result<(), DeviceError> {
+        let mut page = [0; PAGE_SIZE];
+        page.copy_from_slice(secs.as_bytes());
+        let secinfo = SecInfo::new(PageType::Secs.flags());
+        let operands = PageOperands { linaddr: 0, source: Some(&page), secinfo, secs: 0 };
+        self.processor.ecreate(&operands, SECS_PAGE).map_err(SgxError::from)?;
+        self.base = secs.base;
+        Ok(())
+    }
+
+    fn add_pages(
+        &mut self,
+        offset: u64,
+        contents: &[u8],
+        flags: SecInfoFlags,
+        measure: bool,
+    ) -> Result<(), DeviceError> {
+        self.add(offset, contents.len() as u64, Some(contents), flags, measure)
+    }
+
+    fn add_zero_pages(
+        &mut self,
+        offset: u64,
+        length: u64,
+        flags: SecInfoFlags,
+        measure: bool,
+    ) -> Result<(), DeviceError> {
+        self.add(offset, length, None, flags, measure)
+    }
+
+    /// With flexible launch control: the launch key is the signer's, as the driver sets it.
+    fn init(&mut self, sigstruct: &SigStruct) -> Result<(), DeviceError> {
+        self.processor.set_launch_key_hash(sigstruct.mr_signer());
+        self.processor.einit(sigstruct, SECS_PAGE, &EinitToken::none())?;
+        Ok(())
+    }
+
+    fn augment(&mut self, offset: u64, length: u64) -> Result<(), DeviceError> {
+        self.each_page(offset, length, |processor, memory, page| {
+            Ok(processor.eaug(memory, page, SECS_PAGE, page)?)
+        })
+    }
+
+    fn restrict_permissions(
+        &mut self,
+        offset: u64,
+        length: u64,
+        permissions: SecInfoFlags,
+    ) -> Result<(), DeviceError> {
+        let secinfo = SecInfo::new(permissions.permissions());
+        self.each_page(offset, length, |processor, memory, page| processor.emodpr(memory, &secinfo, page))?;
+        self.track()
+    }
+
+    fn modify_types(&mut self, offset: u64, length: u64, page_type: PageType) -> Result<(), DeviceError> {
+        let secinfo = SecInfo::new(page_type.flags());
+        self.each_page(offset, length, |processor, memory, page| processor.emodt(memory, &secinfo, page))?;
+        self.track()
+    }
+
+    /// Only pages whose removal the enclave accepted, as the driver does.
+    fn remove_pages(&mut self, offset: u64, length: u64) -> Result<(), DeviceError> {
+        self.each_page(offset, length, |processor, memory, page| {
+            let trimmed = processor.epcm_entry(page).is_some_and(|entry| entry.page_type == PageType::Trim);
+            if !trimmed {
+                return Err(
+                    Fault::Page(page, "only a trimmed page of a running enclave can be removed").into()
+                );
+            }
+            processor.eremove(memory, page)
+        })
+    }
+}

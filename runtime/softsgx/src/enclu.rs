@@ -1,0 +1,105 @@
+//! ENCLU itself (SDM 38.4): which leaf, in which mode, and how results reach RAX and RFLAGS.
+
+use casemate_sgx::{Fault, SgxError};
+
+use crate::logical::{AF, CF, LogicalProcessor, OF, PF, Registers, SF, ZF};
+use crate::memory::Memory;
+use crate::processor::Processor;
+use crate::xsave::XsaveArea;
+
+/// Bytes of the instruction (`0F 01 D7`).
+pub const ENCLU_LENGTH: u64 = 3;
+
+/// Leaf functions of ENCLU, by EAX (SDM table 34-2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+#[allow(missing_docs)] // the leaves' own names
+pub enum Leaf {
+    Ereport = 0,
+    Egetkey = 1,
+    Eenter = 2,
+    Eresume = 3,
+    Eexit = 4,
+    Eaccept = 5,
+    Emodpe = 6,
+    Eacceptcopy = 7,
+}
+
+impl Leaf {
+    /// The leaf with this number.
+    #[must_use]
+    pub fn from_number(number: u32) -> Option<Self> {
+        Some(match number {
+            0 => Self::Ereport,
+            1 => Self::Egetkey,
+            2 => Self::Eenter,
+            3 => Self::Eresume,
+            4 => Self::Eexit,
+            5 => Self::Eaccept,
+            6 => Self::Emodpe,
+            7 => Self::Eacceptcopy,
+            _ => return None,
+        })
+    }
+}
+
+/// How execution goes on after ENCLU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// After the instruction.
+    Next,
+    /// Inside, at the entry point.
+    Entered,
+    /// Inside, where it was interrupted; the extended state is to be restored.
+    Resumed,
+    /// Outside.
+    Exited,
+}
+
+impl Processor {
+    /// Executes ENCLU with these registers, whose RIP is the instruction's address. A fault changes nothing.
+    pub fn enclu(
+        &mut self,
+        memory: &mut impl Memory,
+        logical: &mut LogicalProcessor,
+        registers: &mut Registers,
+        extended: &mut XsaveArea,
+    ) -> Result<Flow, Fault> {
+        let leaf = Leaf::from_number(registers.rax as u32)
+            .ok_or(Fault::GeneralProtection("ENCLU: EAX is no leaf function of this processor"))?;
+        let (rbx, rcx, rdx) = (registers.rbx, registers.rcx, registers.rdx);
+        let outcome = match leaf {
+            Leaf::Eenter => return self.eenter(memory, logical, registers).map(|()| Flow::Entered),
+            Leaf::Eresume => {
+                return self.eresume(memory, logical, registers, extended).map(|()| Flow::Resumed);
+            }
+            Leaf::Eexit => return self.eexit(logical, registers).map(|()| Flow::Exited),
+            // These two affect no flags.
+            Leaf::Ereport => {
+                self.ereport(memory, logical, rbx, rcx, rdx)?;
+                registers.rip = registers.rip.wrapping_add(ENCLU_LENGTH);
+                return Ok(Flow::Next);
+            }
+            Leaf::Emodpe => {
+                self.emodpe(memory, logical, rbx, rcx)?;
+                registers.rip = registers.rip.wrapping_add(ENCLU_LENGTH);
+                return Ok(Flow::Next);
+            }
+            Leaf::Egetkey => self.egetkey(memory, logical, rbx, rcx),
+            Leaf::Eaccept => self.eaccept(memory, logical, rbx, rcx),
+            Leaf::Eacceptcopy => self.eacceptcopy(memory, logical, rbx, rcx, rdx),
+        };
+        let code = match outcome {
+            Ok(()) => 0,
+            Err(SgxError::Code(code)) => code as u64,
+            Err(SgxError::Fault(fault)) => return Err(fault),
+        };
+        registers.rax = code;
+        registers.rflags &= !(CF | PF | AF | OF | SF | ZF);
+        if code != 0 {
+            registers.rflags |= ZF;
+        }
+        registers.rip = registers.rip.wrapping_add(ENCLU_LENGTH);
+        Ok(Flow::Next)
+    }
+}
