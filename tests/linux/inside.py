@@ -130,7 +130,7 @@ def _shield(directory: Path, image: Image) -> None:
     """`casemate build`, then the files of /casemate/ next to the root file system; the image itself is not kept."""
     manifest = directory / "manifest.toml"
     lines = [
-        'loader.argv = ["/bin/launch"]',
+        'libos.entrypoint = "/bin/launch"',
         "loader.insecure__use_cmdline_argv = true",
         f"loader.uid = {os.getuid()}",
         f"loader.gid = {os.getgid()}",
