@@ -59,8 +59,9 @@ impl Processor {
         {
             return Err(LeafError::PageAttributesMismatch.into());
         }
-        // A page that was never accepted cannot be in any processor's TLB: only changed ones need tracking.
-        if !entry.flags.contains(EpcmFlags::PENDING) && !self.is_tracked(&entry) {
+        // Only pages that EMODPR or EMODT changed can be in a processor's TLB with what they allowed before.
+        let changed = entry.flags.intersects(EpcmFlags::PR | EpcmFlags::MODIFIED);
+        if changed && !self.is_tracked(&entry) {
             return Err(LeafError::NotTracked.into());
         }
         if entry.page_type == PageType::Tcs {

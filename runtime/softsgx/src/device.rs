@@ -11,7 +11,7 @@ use crate::logical::{LogicalProcessor, Registers};
 use crate::memory::Memory;
 use crate::processor::{PAGE, PageOperands, Processor};
 use crate::xsave::XsaveArea;
-use crate::{Event, Flow};
+use crate::{EpcmFlags, Event, Flow};
 
 /// EPC address of the SECS: above every linear address, so no mapping leads to it.
 const SECS_PAGE: u64 = 1 << 63;
@@ -187,11 +187,11 @@ impl<M: Memory> Device for SoftDevice<M> {
     /// Only pages whose removal the enclave accepted, as the driver does.
     fn remove_pages(&mut self, offset: u64, length: u64) -> Result<(), DeviceError> {
         self.each_page(offset, length, |processor, memory, page| {
-            let trimmed = processor.epcm_entry(page).is_some_and(|entry| entry.page_type == PageType::Trim);
-            if !trimmed {
-                return Err(
-                    Fault::Page(page, "only a trimmed page of a running enclave can be removed").into()
-                );
+            let accepted = processor.epcm_entry(page).is_some_and(|entry| {
+                entry.page_type == PageType::Trim && !entry.flags.contains(EpcmFlags::MODIFIED)
+            });
+            if !accepted {
+                return Err(Fault::Page(page, "only a page accepted as PT_TRIM can be removed").into());
             }
             processor.eremove(memory, page)
         })

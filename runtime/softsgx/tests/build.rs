@@ -23,8 +23,7 @@ fn an_enclave_is_built_and_measured_as_signed() {
 
 #[test]
 fn ecreate_refuses_each_bad_secs() {
-    type Edit = (fn(&mut Secs), &'static str);
-    let edits: [Edit; 18] = [
+    let edits: Edits<Secs> = &[
         (|s| s.attributes.xfrm = 1, "XFRM lacks x87 or SSE"),
         (|s| s.attributes.xfrm = 3 | 1 << 8, "XFRM is illegal"),
         (|s| s.attributes.xfrm = 3 | 0x20, "XFRM is illegal"),

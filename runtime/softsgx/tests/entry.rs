@@ -102,8 +102,7 @@ fn with_tcs(edit: impl FnOnce(&mut Tcs)) -> Bench {
 
 #[test]
 fn eenter_refuses_each_bad_tcs() {
-    type Edit = (fn(&mut Tcs), &'static str);
-    let edits: [Edit; 11] = [
+    let edits: Edits<Tcs> = &[
         (|t| t.ossa += 8, "OSSA is not 4 KiB aligned"),
         (|t| t.ofsbase += 8, "OFSBASE or OGSBASE is not 4 KiB aligned"),
         (|t| t.ogsbase += 8, "OFSBASE or OGSBASE is not 4 KiB aligned"),

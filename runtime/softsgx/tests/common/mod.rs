@@ -259,6 +259,9 @@ pub fn expected_measurement() -> [u8; 32] {
     measurement.value()
 }
 
+/// Ways to spoil a structure, and what is said about each.
+pub type Edits<T> = &'static [(fn(&mut T), &'static str)];
+
 /// What a fault says, or "ok".
 pub fn why<T>(result: Result<T, Fault>) -> String {
     result.map_or_else(|fault| fault.to_string(), |_| "ok".to_owned())
