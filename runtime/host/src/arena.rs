@@ -44,7 +44,9 @@ pub struct Thread {
     pub alive: AtomicU32,
     /// 1 while the enclave may be entered with exceptions, once it has set gs.
     pub inside: AtomicU32,
-    /// 1 when `ThreadInterrupt` asked for the kick that is on its way.
+    /// 1 while a kick is on its way, so that none is sent twice.
+    pub kicked: AtomicU32,
+    /// 1 when `ThreadInterrupt` asked for the kick.
     pub interrupt: AtomicU32,
     /// Signal handlers under way on this thread.
     pub depth: AtomicU32,
@@ -184,6 +186,7 @@ fn prepare(thread: &'static Thread) {
     thread.host.wake.store(0, SeqCst);
     thread.host.sleeping.store(0, SeqCst);
     thread.inside.store(0, SeqCst);
+    thread.kicked.store(0, SeqCst);
     thread.interrupt.store(0, SeqCst);
     thread.depth.store(0, SeqCst);
     thread.running.store(1, SeqCst);
@@ -201,14 +204,24 @@ fn await_end(thread: &Thread) {
     }
 }
 
+/// For tests of this crate, which share one arena: makes it once.
+#[cfg(test)]
+pub fn reserve_for_test() -> std::sync::MutexGuard<'static, ()> {
+    static ONE_AT_A_TIME: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    let guard = ONE_AT_A_TIME.lock().unwrap();
+    if COUNT.load(Relaxed) == 0 {
+        reserve(3).unwrap();
+    }
+    guard
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn slots_are_found_by_any_address_in_them_and_used_again() {
-        reserve(3).unwrap();
-        assert!(containing(BASE.load(Relaxed) + THREAD).is_none());
+        let _arena = reserve_for_test();
         let threads: Vec<_> = (0..3).map(|_| take().unwrap()).collect();
         assert_eq!(take().err(), Some(Errno::EAGAIN));
         for thread in &threads {
@@ -233,5 +246,9 @@ mod tests {
         threads[1].running.store(0, SeqCst);
         assert!(core::ptr::eq(take().unwrap(), threads[1]));
         assert_eq!(take().err(), Some(Errno::EAGAIN));
+        for thread in threads {
+            thread.running.store(0, SeqCst);
+            give_back(thread);
+        }
     }
 }

@@ -78,3 +78,84 @@ pub fn interrupted_address(rip: u64) -> Option<u64> {
     let call = casemate_blocking_call as *const () as u64;
     (begin..=call).contains(&rip).then_some(casemate_blocking_interrupted as *const () as u64)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arena;
+
+    // Calls the function in rdi under single-stepping: each instruction of it ends in SIGTRAP.
+    core::arch::global_asm!(
+        r#"
+        .text
+        .globl casemate_test_stepped
+    casemate_test_stepped:          // (rdi: call, rsi: HostThread *)
+        pushfq
+        or qword ptr [rsp], 0x100
+        popfq
+        call casemate_blocking
+        pushfq
+        and qword ptr [rsp], ~0x100
+        popfq
+        ret
+    "#
+    );
+
+    unsafe extern "C" {
+        fn casemate_test_stepped(call: *const [u64; 7], thread: *const HostThread) -> i64;
+    }
+
+    static STEPS: core::sync::atomic::AtomicU32 = core::sync::atomic::AtomicU32::new(0);
+    static WAKE_AT: core::sync::atomic::AtomicU32 = core::sync::atomic::AtomicU32::new(0);
+    static THREAD: core::sync::atomic::AtomicU64 = core::sync::atomic::AtomicU64::new(0);
+
+    /// At one of the steps: what a wake-up and its kick do.
+    extern "C" fn on_step(_: i32, _: *mut libc::siginfo_t, context: *mut libc::c_void) {
+        // SAFETY: the kernel passes its frame; the thread block is the test's.
+        let (registers, thread) = unsafe {
+            let context = &mut *context.cast::<libc::ucontext_t>();
+            (&mut context.uc_mcontext.gregs, &*(THREAD.load(SeqCst) as *const HostThread))
+        };
+        let rip = &mut registers[libc::REG_RIP as usize];
+        let before_call = (casemate_blocking as *const () as i64
+            ..=casemate_blocking_call as *const () as i64)
+            .contains(rip);
+        if before_call && STEPS.fetch_add(1, SeqCst) == WAKE_AT.load(SeqCst) {
+            thread.wake.store(1, SeqCst);
+            if let Some(address) = interrupted_address(*rip as u64) {
+                *rip = address as i64;
+            }
+        }
+    }
+
+    #[test]
+    fn a_wake_up_at_any_instruction_before_the_call_prevents_it() {
+        let _arena = arena::reserve_for_test();
+        let thread = arena::take().unwrap();
+        THREAD.store(&raw const thread.host as u64, SeqCst);
+        // SAFETY: the handler above is async-signal-safe and only this thread single-steps.
+        unsafe {
+            let mut action: libc::sigaction = core::mem::zeroed();
+            action.sa_sigaction = on_step as *const () as usize;
+            action.sa_flags = libc::SA_SIGINFO;
+            assert_eq!(libc::sigaction(libc::SIGTRAP, &action, core::ptr::null_mut()), 0);
+        }
+        let getpid = [libc::SYS_getpid as u64, 0, 0, 0, 0, 0, 0];
+        let run = |wake_at| {
+            thread.host.wake.store(0, SeqCst);
+            STEPS.store(0, SeqCst);
+            WAKE_AT.store(wake_at, SeqCst);
+            // SAFETY: the stub keeps to the calling convention; the system call touches no memory.
+            reply(unsafe { casemate_test_stepped(&getpid, &thread.host) })
+        };
+        let process = std::process::id() as i64;
+        assert_eq!(run(u32::MAX), Ok(process));
+        let steps = STEPS.load(SeqCst);
+        assert_eq!(steps, 12, "as many as the stub has instructions up to the call");
+        for step in 0..steps {
+            assert_eq!(run(step), Err(crate::sys::Errno::EINTR), "wake-up before instruction {step}");
+        }
+        thread.running.store(0, SeqCst);
+        arena::give_back(thread);
+    }
+}

@@ -118,6 +118,9 @@ pub fn take_arrived() -> u64 {
 
 /// Makes a thread stop what it does, by the kick signal.
 pub fn kick(thread: &Thread) {
+    if thread.kicked.swap(1, SeqCst) != 0 {
+        return;
+    }
     let args = [run::process_id() as u64, thread.host.tid as u64, KICK as u64];
     // SAFETY: sends a signal; a thread that has ended is ESRCH.
     let _ = unsafe { sys::call(__NR_tgkill, args) };
@@ -147,7 +150,11 @@ extern "C" fn handle(signal: i32, info: *const SignalInfo, context: *mut Context
     let (code, context) = unsafe { ((*info).code, &mut *context) };
     let depth = thread.depth.fetch_add(1, Relaxed);
     match classify(signal, code) {
-        Event::Kick => interrupt(thread, context, signal, thread.interrupt.swap(0, SeqCst) != 0),
+        Event::Kick => {
+            // First: a kick that is asked for from here on is sent anew.
+            thread.kicked.store(0, SeqCst);
+            interrupt(thread, context, signal, thread.interrupt.swap(0, SeqCst) != 0);
+        }
         Event::Asynchronous => {
             ARRIVED.fetch_or(1 << (signal - 1), SeqCst);
             thread.host.wake.store(1, SeqCst);

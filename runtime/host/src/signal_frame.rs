@@ -84,8 +84,9 @@ pub enum Event {
     Asynchronous,
 }
 
-/// Signal by which threads of this process wake each other: the last real-time one.
-pub const KICK: i32 = 64;
+/// Signal by which threads of this process wake each other. SIGSTKFLT has had no other use since Linux 2.4. Not a real-time
+/// signal: those queue up, and sending one fails when the user's queue is full.
+pub const KICK: i32 = linux_raw_sys::general::SIGSTKFLT as i32;
 
 const SYS_SECCOMP: i32 = 1;
 const SYS_USER_DISPATCH: i32 = linux_raw_sys::general::SYS_USER_DISPATCH as i32;
@@ -131,7 +132,7 @@ pub fn disposition(signal: i32) -> Disposition {
         SIGPIPE | SIGXFSZ => Disposition::Ignore,
         SIGSYS => Disposition::Handle,
         // The enclave takes neither from the host, and dropping them here would make a program deaf that they should end.
-        SIGABRT | 32..=63 => Disposition::Default,
+        SIGABRT | 32..=64 => Disposition::Default,
         _ if signal == KICK || FAULTS.contains(&signal) => Disposition::Handle,
         _ => Disposition::HandleUnlessIgnored,
     }
@@ -155,22 +156,22 @@ mod tests {
         assert_eq!(classify(31, 2), Event::TrappedCall);
         assert_eq!(classify(31, 1), Event::RefusedCall);
         assert_eq!(classify(31, SI_USER), Event::Asynchronous);
-        assert_eq!(classify(64, SI_TKILL), Event::Kick);
+        assert_eq!(classify(16, SI_TKILL), Event::Kick);
         assert_eq!(classify(15, SI_USER), Event::Asynchronous);
     }
 
     #[test]
     fn stop_signals_stay_the_kernels_and_every_other_signal_has_an_owner() {
-        for signal in [6, 9, 17, 18, 19, 20, 21, 22, 23, 32, 34, 63] {
+        for signal in [6, 9, 17, 18, 19, 20, 21, 22, 23, 32, 34, 64] {
             assert_eq!(disposition(signal), Disposition::Default, "{signal}");
         }
         for signal in [13, 25] {
             assert_eq!(disposition(signal), Disposition::Ignore, "{signal}");
         }
-        for signal in [4, 5, 7, 8, 11, 31, 64] {
+        for signal in [4, 5, 7, 8, 11, 16, 31] {
             assert_eq!(disposition(signal), Disposition::Handle, "{signal}");
         }
-        for signal in [1, 2, 3, 10, 12, 14, 15, 16, 24, 26, 27, 28, 29, 30] {
+        for signal in [1, 2, 3, 10, 12, 14, 15, 24, 26, 27, 28, 29, 30] {
             assert_eq!(disposition(signal), Disposition::HandleUnlessIgnored, "{signal}");
         }
     }

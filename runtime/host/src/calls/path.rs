@@ -104,7 +104,9 @@ fn c_string(path: &[u8]) -> &CStr {
 
 /// Opens `path` (NUL-ended, cleaned, empty for the directory itself) beneath `directory`, following no symbolic link.
 pub(super) fn open_beneath(directory: i32, path: &mut [u8], flags: u32, mode: u32) -> Result<i32, Errno> {
-    let flags = flags | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY;
+    // openat2 refuses flags that mean nothing with O_PATH.
+    let quiet = if flags & O_PATH == 0 { O_NOCTTY } else { 0 };
+    let flags = flags | O_NOFOLLOW | O_CLOEXEC | quiet;
     if path.len() == 1 {
         return sys::open(directory, c".", flags, mode);
     }
