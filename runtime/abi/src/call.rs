@@ -129,6 +129,10 @@ host_calls! {
     EpollControl = 44,
     /// `(epoll, buf, count, timeout_ns)` *(blocks)*: epoll_pwait2(2) into [`EpollEntry`](crate::EpollEntry). Result: count.
     EpollWait = 45,
+
+    /// `(from, to, length, protection)`: change the protection of mapped pages at `from`, then move them with their contents to `to`,
+    /// replacing what is there in one step; `from` stays reserved and inaccessible. The ranges do not overlap.
+    PageMove = 46,
 }
 
 /// How many calls there are.

@@ -73,3 +73,17 @@ pub fn unmap(address: u64, length: u64) -> Result<(), PageError> {
 pub fn discard(address: u64, length: u64) -> Result<(), PageError> {
     request(HostCall::PageDiscard, address, length, 0)
 }
+
+/// Moves pages with their contents, with new rights, in place of what is at `to`; `from` is then empty. Whoever touches
+/// `to` meanwhile finds nothing, the old pages, or the new ones whole. On an error both places may have lost their pages' rights.
+pub fn relocate(from: u64, to: u64, length: u64, protection: Protection) -> Result<(), PageError> {
+    check(from, length)?;
+    check(to, length)?;
+    if from < to + length && to < from + length {
+        return Err(PageError::BadRange);
+    }
+    match call_raw(HostCall::PageMove, [from, to, length, protection.bits(), 0, 0]) {
+        Ok(0) => Ok(()),
+        Ok(_) | Err(HostError(_)) => Err(PageError::OutOfMemory),
+    }
+}

@@ -56,6 +56,7 @@ fn serve(call: HostCall, caller: &Thread, args: Args) -> Reply {
         PageProtect => pages::protect(args),
         PageUnmap => pages::unmap(args),
         PageDiscard => pages::discard(args),
+        PageMove => pages::relocate(args),
         ImageOpen => image::open(caller, args),
         ImageClose => image::close(a),
         FdRead | FdWrite | FdReadAt | FdWriteAt | FdClose | FdPoll | FdIoctl | FdSetNonblocking | FdStat

@@ -41,3 +41,19 @@ pub(super) fn discard([address, length, ..]: Args) -> Reply {
     // SAFETY: the range is program memory, which the enclave manages.
     unsafe { sys::call(__NR_madvise, [address, length, MADV_DONTNEED as u64]) }
 }
+
+pub(super) fn relocate([from, to, length, protection, ..]: Args) -> Reply {
+    let (from, length, protection) = checked([from, length, protection, 0, 0, 0])?;
+    checked([to, length, 0, 0, 0, 0])?;
+    if from < to.saturating_add(length) && to < from.saturating_add(length) {
+        return Err(Errno::EINVAL);
+    }
+    // SAFETY: both ranges are program memory, which the enclave manages.
+    unsafe {
+        // The rights first, so that the pages arrive with them (and are one mapping of the kernel, which mremap wants).
+        sys::protect(from, length, protection)?;
+        let flags = u64::from(MREMAP_MAYMOVE | MREMAP_FIXED);
+        sys::call(__NR_mremap, [from, length, length, flags, to])?;
+    }
+    replace(from, length, PROT_NONE)
+}

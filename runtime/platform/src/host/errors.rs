@@ -99,7 +99,7 @@ fn allowed(call: HostCall) -> &'static [u32] {
         Log | Exit | Yield | SignalsTake | ClockRead | Unpark | ThreadInterrupt => &[],
         ThreadCreate => &[EAGAIN, ENOMEM],
         Park => &[EINTR, ETIMEDOUT],
-        PageMap | PageProtect | PageUnmap | PageDiscard => &[ENOMEM],
+        PageMap | PageProtect | PageUnmap | PageDiscard | PageMove => &[ENOMEM],
         ImageOpen | ImageClose | PathOpen | PathStat | PathReadLink | PathChange | VolumeStat => PATH,
         FdRead | FdWrite | FdReadAt | FdWriteAt | FdTruncate | FdSync | FdReadDirectory | FdClose
         | FdStat => FILE,
