@@ -6,6 +6,7 @@ use core::any::Any;
 use core::sync::atomic::{AtomicU32, Ordering::*};
 
 use bitflags::bitflags;
+use casemate_index::Site;
 use linux_raw_sys::general as raw;
 
 use crate::errno::{Errno, Result};
@@ -227,7 +228,7 @@ pub trait Mappable: Send + Sync {
 /// System-call sites of a file, as the index records them.
 pub trait SiteTable: Send + Sync {
     /// Sites whose overwritten bytes lie within `[start, end)` of the file, in ascending order.
-    fn in_range(&self, start: u64, end: u64) -> Result<Vec<u64>>;
+    fn in_range(&self, start: u64, end: u64) -> Result<Vec<Site>>;
     /// How many sites the whole file has.
     fn count(&self) -> usize;
 }

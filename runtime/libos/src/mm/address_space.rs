@@ -13,6 +13,7 @@ use casemate_platform::sync::{Mutex, Once};
 use casemate_platform::user;
 
 use super::arena::{Arena, SYSTEM};
+use super::fault::CLUSTER_MAXIMUM;
 use super::pages::{EnclavePages, Pages};
 use super::rewrite::Trampoline;
 use super::span::{PAGE, Span, SpanSet};
@@ -59,6 +60,8 @@ pub struct AddressSpace {
     pub(super) id: u64,
     pub(super) arena: Arc<Arena>,
     pub(super) pages: Arc<dyn Pages>,
+    /// Where pages are made before they are moved to their place; taken from the bottom, and out of everyone's way.
+    pub(super) scratch: Option<Span>,
     pub(super) change: SleepMutex,
     pub(super) state: Mutex<State>,
 }
@@ -93,8 +96,10 @@ impl AddressSpace {
     /// No mappings, in the given arena and over the given pages.
     pub fn with(arena: Arc<Arena>, pages: Arc<dyn Pages>) -> AddressSpace {
         let state = State { search_top: arena.bounds().end, ..State::default() };
+        let id = NEXT_ID.fetch_add(1, Relaxed);
         AddressSpace {
-            id: NEXT_ID.fetch_add(1, Relaxed),
+            id,
+            scratch: arena.claim_lowest(id, CLUSTER_MAXIMUM, arena.bounds()),
             arena,
             pages,
             change: SleepMutex::new(),
@@ -187,9 +192,19 @@ impl AddressSpace {
         Ok(())
     }
 
+    /// Whether a mapping of the program must not be put over `span`.
+    pub(super) fn is_occupied(&self, span: Span) -> bool {
+        let scratch = self.scratch.is_some_and(|scratch| scratch.overlaps(span));
+        scratch || self.state.lock().trampolines_touch(span)
+    }
+
     /// Gives addresses back that no mapping uses any more, except those kept for a purpose.
     pub(super) fn release_addresses(&self, span: Span) {
-        let free = self.state.lock().reserved.missing(span);
+        let free = {
+            let mut kept = self.state.lock().reserved.missing(span);
+            kept.retain(|part| !self.scratch.is_some_and(|scratch| scratch.overlaps(*part)));
+            kept
+        };
         for part in free {
             self.arena.release(self.id, part);
         }
@@ -228,6 +243,8 @@ impl Drop for AddressSpace {
     fn drop(&mut self) {
         if self.state.lock().vmas.len() != 0 {
             self.release();
+        } else {
+            self.arena.release_all(self.id);
         }
     }
 }

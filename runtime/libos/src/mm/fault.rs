@@ -3,16 +3,20 @@
 use alloc::sync::Arc;
 use alloc::vec;
 
+use casemate_platform::pages::Protection;
+
 use super::address_space::{AddressSpace, State};
+use super::rewrite::Trampoline;
 use super::span::{Span, page_up};
 use super::vma::{Backing, Vma};
+use crate::errno::{Errno, Result};
 use crate::file::Mappable;
 use crate::user_space::Access;
 
 /// Smallest cluster.
 const CLUSTER_MINIMUM: u64 = 64 * 1024;
 /// Largest cluster.
-const CLUSTER_MAXIMUM: u64 = 2 << 20;
+pub(super) const CLUSTER_MAXIMUM: u64 = 2 << 20;
 /// No mapping has many more clusters than this: each may cost the host a mapping of its own.
 const CLUSTERS_PER_MAPPING: u64 = 4096;
 /// After this many rounds of being overtaken by other threads, a fault is given up.
@@ -54,11 +58,16 @@ struct Missing {
     gap: Span,
     /// File offset of the gap's start.
     offset: u64,
+    trampoline: Option<Arc<Trampoline>>,
 }
 
 impl State {
     fn step(&self, address: u64, access: Access) -> Step {
-        let Some(vma) = self.vmas.find(address) else { return Step::Refuse(FaultOutcome::NotMapped) };
+        let Some(vma) = self.vmas.find(address) else {
+            // A trampoline's page loses its right for a moment while stubs are added to it.
+            let rewriting = access == Access::Execute && self.trampoline_at(address);
+            return if rewriting { Step::Present } else { Step::Refuse(FaultOutcome::NotMapped) };
+        };
         if !vma.allows(access) {
             return Step::Refuse(FaultOutcome::AccessError);
         }
@@ -75,6 +84,7 @@ impl State {
                 mapping: vma.span,
                 gap,
                 offset: vma.offset_of(gap.start),
+                trampoline: vma.trampoline.clone(),
             }),
         }
     }
@@ -86,7 +96,18 @@ impl State {
         let same = id == missing.id
             && vma.span.encloses(part)
             && vma.offset_of(part.start) == missing.offset + (part.start - missing.gap.start);
-        (same && !self.present.touches(part)).then_some(vma)
+        let same_trampoline = match (&vma.trampoline, &missing.trampoline) {
+            (Some(now), Some(then)) => Arc::ptr_eq(now, then),
+            (None, None) => true,
+            _ => false,
+        };
+        (same && same_trampoline && !self.present.touches(part)).then_some(vma)
+    }
+
+    /// Whether the address lies in a page of a trampoline that holds stubs.
+    fn trampoline_at(&self, address: u64) -> bool {
+        let last = self.trampolines.range(..=address).next_back();
+        last.is_some_and(|(_, found)| found.span.contains(address)) && self.present.contains(address)
     }
 }
 
@@ -154,15 +175,37 @@ impl AddressSpace {
         if missing.file.read_pages(offset, &mut bytes).is_err() {
             return Some(FaultOutcome::BusError);
         }
+        let sites = missing.trampoline.as_ref().map(|found| found.collect(part, &bytes, Some(&missing.file)));
         let _change = self.change.lock();
         // Another thread may have been faster, or the mapping may be gone: then look again.
         let vma = self.state.lock().still_missing(missing, part)?.clone();
-        if self.fill(part, bytes, &vma).is_err() {
+        if let (Some(trampoline), Some(sites)) = (&missing.trampoline, sites)
+            && self.rewrite(trampoline, part, &mut bytes, &sites).is_err()
+        {
+            return Some(FaultOutcome::BusError);
+        }
+        if self.install(part, &bytes, vma.clean_protection()).is_err() {
             return Some(FaultOutcome::BusError);
         }
         self.state.lock().present.insert(part);
         // A write to a shared file mapping has yet to mark its page.
         if vma.writes_back() { None } else { Some(FaultOutcome::Resolved) }
+    }
+
+    /// Makes contents appear at once, with their final rights: no thread sees the pages half filled. They are made elsewhere and
+    /// moved. Call with `change` held.
+    fn install(&self, part: Span, bytes: &[u8], protection: Protection) -> Result<()> {
+        let scratch = self
+            .scratch
+            .and_then(|room| Span::sized(room.start, part.len()).filter(|span| room.encloses(*span)));
+        let scratch = scratch.ok_or(Errno::ENOMEM)?;
+        self.pages.map(scratch, Protection::READ_WRITE)?;
+        self.pages
+            .write(scratch.start, bytes)
+            .and_then(|()| self.pages.relocate(scratch, part, protection))
+            .inspect_err(|_| {
+                let _ = self.pages.unmap(scratch);
+            })
     }
 
     fn bring_fresh(&self, address: u64, gap: Span) -> Option<FaultOutcome> {

@@ -8,6 +8,7 @@ use core::sync::atomic::{AtomicU64, Ordering::*};
 use casemate_platform::pages::Protection;
 
 use super::address_space::{AddressSpace, MAP_LIMIT, State};
+use super::rewrite::SiteSource;
 use super::span::{PAGE, Span, page_up};
 use super::vma::{Backing, Name, Vma};
 use crate::errno::{Errno, Result};
@@ -110,16 +111,21 @@ impl AddressSpace {
             offset.checked_add(length).filter(|end| *end <= i64::MAX as u64).ok_or(Errno::EOVERFLOW)?;
         }
         let eager = eager_contents(&request, length)?;
+        let sites = match &request.file {
+            Some((file, offset)) if request.protection.execute => SiteSource::of(file, *offset, length),
+            _ => None,
+        };
         if let Placement::Fixed(address) = request.placement {
             // What is replaced may still have to reach its file.
             let _ = self.write_back(Span::sized(address, length).ok_or(Errno::ENOMEM)?);
         }
         let change = self.change.lock();
         let place = self.place(request.placement, length)?;
-        let made = self.make_mapping(&request, place.span, eager);
+        let made = self.make_mapping(&request, place.span, eager, sites);
         let gone = match made {
             Ok(gone) => gone,
             Err(error) => {
+                self.drop_unused_trampolines();
                 for part in place.fresh {
                     self.arena.release(self.id, part);
                 }
@@ -192,7 +198,7 @@ impl AddressSpace {
         match placement {
             Placement::Fixed(address) => {
                 let span = fixed_span(address, length)?;
-                if self.state.lock().trampolines_touch(span) {
+                if self.is_occupied(span) {
                     return Err(Errno::ENOMEM);
                 }
                 let fresh = self.arena.claim(self.id, span).ok_or(Errno::ENOMEM)?;
@@ -240,24 +246,28 @@ impl AddressSpace {
 
     /// Claims a span in which this process has no mapping; room kept for the heap may be used so.
     fn claim_unmapped(&self, span: Span) -> Option<Place> {
-        {
-            let state = self.state.lock();
-            if state.vmas.overlapping(span).next().is_some() || state.trampolines_touch(span) {
-                return None;
-            }
+        if self.is_occupied(span) || self.state.lock().vmas.overlapping(span).next().is_some() {
+            return None;
         }
         let fresh = self.arena.claim(self.id, span)?;
         Some(Place { span, fresh })
     }
 
     /// Puts the pages there and records the mapping; returns what it replaced.
-    fn make_mapping(&self, request: &MapRequest, span: Span, eager: Option<Vec<u8>>) -> Result<Vec<Vma>> {
-        let vma = new_vma(request, span);
+    fn make_mapping(
+        &self,
+        request: &MapRequest,
+        span: Span,
+        eager: Option<Vec<u8>>,
+        sites: Option<SiteSource>,
+    ) -> Result<Vec<Vma>> {
+        let mut vma = new_vma(request, span);
         let old: Vec<Span> = {
             let state = self.state.lock();
             AddressSpace::check_count(&state, state.vmas.splits(span) + 1)?;
             state.present.within(span).collect()
         };
+        vma.trampoline = sites.and_then(|sites| self.new_trampoline(&vma, sites));
         let loaded = Span::new(span.start, span.start + eager.as_ref().map_or(0, |bytes| bytes.len() as u64));
         let now = match vma.backing {
             Backing::Anonymous if !vma.is_inaccessible() => span,
@@ -284,9 +294,13 @@ impl AddressSpace {
         Ok(gone)
     }
 
-    /// Puts contents into fresh pages and gives them the mapping's rights. Call with `change` held.
-    pub(super) fn fill(&self, span: Span, bytes: Vec<u8>, vma: &Vma) -> Result<()> {
+    /// Puts contents into fresh pages of a mapping that nobody knows yet, and gives them its rights. Call with `change` held.
+    fn fill(&self, span: Span, mut bytes: Vec<u8>, vma: &Vma) -> Result<()> {
         let protection = vma.clean_protection();
+        if let Some(trampoline) = &vma.trampoline {
+            let sites = trampoline.collect(span, &bytes, None);
+            self.rewrite(trampoline, span, &mut bytes, &sites)?;
+        }
         self.pages.map(span, Protection::READ_WRITE)?;
         self.pages.write(span.start, &bytes)?;
         if protection != Protection::READ_WRITE {
@@ -304,7 +318,7 @@ impl Place {
 
 impl State {
     /// Whether a trampoline lies in `span`.
-    fn trampolines_touch(&self, span: Span) -> bool {
+    pub(super) fn trampolines_touch(&self, span: Span) -> bool {
         let last = self.trampolines.range(..span.end).next_back();
         last.is_some_and(|(_, trampoline)| trampoline.span.end > span.start)
     }

@@ -23,5 +23,6 @@ pub use describe::{MapEntry, MemoryTotals};
 pub use fault::FaultOutcome;
 pub use map::{MapRequest, Placement};
 pub use pages::Pages;
+pub use rewrite::set_rewriting;
 pub use span::{PAGE, Span, SpanSet, page_up};
 pub use vma::{Backing, Name, Vma};

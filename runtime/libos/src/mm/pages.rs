@@ -1,7 +1,7 @@
 //! What an address space needs from below: pages of program memory, and bytes in them. A trait, so that the address
 //! space can be tested without an enclave.
 
-use casemate_platform::pages::{self, PageError, Protection};
+use casemate_platform::pages::{self, Protection};
 use casemate_platform::user;
 
 use super::span::Span;
@@ -23,7 +23,8 @@ pub trait Pages: Send + Sync {
     fn write(&self, address: u64, from: &[u8]) -> Result<()>;
     /// Writes zeros; the pages are there and writable.
     fn zero(&self, span: Span) -> Result<()>;
-    /// Takes the pages and their contents from `from` to `to` (of the same size, not overlapping), whatever was there.
+    /// Takes the pages and their contents from `from` to `to` (of the same size, not overlapping), whatever was there: all at once.
+    /// On an error the pages may have lost their rights.
     fn relocate(&self, from: Span, to: Span, protection: Protection) -> Result<()>;
 }
 
@@ -60,15 +61,6 @@ impl Pages for EnclavePages {
     }
 
     fn relocate(&self, from: Span, to: Span, protection: Protection) -> Result<()> {
-        pages::protect(from.start, from.len(), Protection { read: true, ..Protection::NONE })?;
-        pages::map(to.start, to.len(), Protection::READ_WRITE)?;
-        user::copy_within(to.start, from.start, from.len() as usize)?;
-        if protection != Protection::READ_WRITE {
-            pages::protect(to.start, to.len(), protection)?;
-        }
-        match pages::unmap(from.start, from.len()) {
-            Ok(()) => Ok(()),
-            Err(PageError::BadRange | PageError::OutOfMemory) => Err(crate::errno::Errno::ENOMEM),
-        }
+        Ok(pages::relocate(from.start, to.start, from.len(), protection)?)
     }
 }

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use casemate_platform::pages::Protection;
 
 use super::address_space::{AddressSpace, State};
+use super::rewrite::SiteSource;
 use super::span::{PAGE, Span, page_up};
 use super::vma::{Backing, Vma};
 use crate::errno::{Errno, Result};
@@ -25,6 +26,7 @@ impl AddressSpace {
             return Ok(());
         }
         let span = page_up(length).and_then(|length| Span::sized(address, length)).ok_or(Errno::ENOMEM)?;
+        let sources = if protection.execute { self.new_code(span) } else { Vec::new() };
         let _change = self.change.lock();
         let (reach, outcome, work) = {
             let state = self.state.lock();
@@ -32,6 +34,9 @@ impl AddressSpace {
             AddressSpace::check_count(&state, state.vmas.splits(reach))?;
             (reach, outcome, state.plan(reach, protection))
         };
+        for (vma, source) in sources {
+            self.rewrite_code(reach, vma, source, protection)?;
+        }
         for (part, work) in work {
             match work {
                 Work::Protect(protection) => self.pages.protect(part, protection)?,
@@ -43,6 +48,34 @@ impl AddressSpace {
         }
         self.state.lock().vmas.change(reach, |vma| vma.protection = protection);
         outcome
+    }
+
+    /// File mappings in `span` that were never executable, with their system-call sites. Call with no lock held.
+    fn new_code(&self, span: Span) -> Vec<(Vma, SiteSource)> {
+        let fresh: Vec<Vma> = {
+            let state = self.state.lock();
+            let fresh = |vma: &&Vma| vma.trampoline.is_none() && vma.file().is_some();
+            state.vmas.overlapping(span).filter(fresh).cloned().collect()
+        };
+        let with_sites = |vma: Vma| {
+            let source = SiteSource::of(vma.file()?.0, vma.offset_of(vma.span.start), vma.span.len())?;
+            Some((vma, source))
+        };
+        fresh.into_iter().filter_map(with_sites).collect()
+    }
+
+    /// Rewrites a mapping that becomes executable in `reach`, if it is still the one that was looked at. Call with `change` held.
+    fn rewrite_code(&self, reach: Span, seen: Vma, source: SiteSource, protection: Protection) -> Result<()> {
+        let same = |vma: &Vma| {
+            let id = |vma: &Vma| vma.file().map(|(_, id)| id);
+            vma.span == seen.span && id(vma) == id(&seen) && vma.trampoline.is_none()
+        };
+        let now = self.state.lock().vmas.find(seen.span.start).filter(|vma| same(vma)).cloned();
+        let Some(vma) = now.filter(|vma| vma.span.overlaps(reach)) else { return Ok(()) };
+        let Some(trampoline) = self.new_trampoline(&vma, source) else { return Ok(()) };
+        self.state.lock().vmas.change(vma.span, |vma| vma.trampoline = Some(trampoline.clone()));
+        let part = vma.span.meet(reach);
+        self.rewrite_present(part, &trampoline, Protection { write: false, ..protection })
     }
 }
 

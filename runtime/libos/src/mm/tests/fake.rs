@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use casemate_index::Site;
 use casemate_platform::pages::Protection;
 
 use crate::errno::{Errno, Result};
-use crate::file::Mappable;
+use crate::file::{Mappable, SiteTable};
 use crate::mm::pages::Pages;
 use crate::mm::{AddressSpace, Arena, PAGE, Span};
 
@@ -133,11 +134,26 @@ impl Pages for FakePages {
 pub struct FakeFile {
     pub bytes: Mutex<Vec<u8>>,
     pub broken: bool,
+    /// Whether system-call sites are searched for; else the file has a table that names none.
+    pub searched: bool,
+}
+
+/// A table of no sites.
+struct NoSites;
+
+impl SiteTable for NoSites {
+    fn in_range(&self, _start: u64, _end: u64) -> Result<Vec<Site>> {
+        Ok(Vec::new())
+    }
+
+    fn count(&self) -> usize {
+        0
+    }
 }
 
 impl FakeFile {
     pub fn new(bytes: Vec<u8>) -> Arc<FakeFile> {
-        Arc::new(FakeFile { bytes: Mutex::new(bytes), broken: false })
+        Arc::new(FakeFile { bytes: Mutex::new(bytes), broken: false, searched: false })
     }
 
     /// A file whose page `n` is full of `n + 1`, and whose last page ends in the middle.
@@ -172,6 +188,10 @@ impl Mappable for FakeFile {
         Ok(())
     }
 
+    fn sites(&self) -> Option<Arc<dyn SiteTable>> {
+        if self.searched { None } else { Some(Arc::new(NoSites)) }
+    }
+
     fn identity(&self) -> (u64, u64) {
         (1, 2)
     }
@@ -182,12 +202,14 @@ impl Mappable for FakeFile {
 }
 
 /// First address of the test's arena.
-pub const BASE: u64 = 0x10_0000;
+pub const BASE: u64 = 0x40_0000;
+/// Where the scratch pages of address spaces are, up to [`BASE`]: room for one.
+const FLOOR: u64 = BASE - (2 << 20);
 
 /// An address space over `pages` pages of its own arena.
 pub fn space(pages: u64) -> (AddressSpace, Arc<FakePages>) {
     let fake = Arc::new(FakePages::default());
-    let arena = alloc::sync::Arc::new(Arena::new(Span::new(BASE, BASE + pages * PAGE)));
+    let arena = alloc::sync::Arc::new(Arena::new(Span::new(FLOOR, BASE + pages * PAGE)));
     (AddressSpace::with(arena, fake.clone()), fake)
 }
 

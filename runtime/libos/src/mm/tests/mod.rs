@@ -3,3 +3,4 @@
 mod behaviour;
 pub(crate) mod fake;
 mod model;
+mod rewriting;
