@@ -5,6 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::any::Any;
 
+use super::lock::FileLocks;
 use super::{Location, statfs::FsStatistics};
 use crate::errno::{Errno, Result};
 use crate::file::{DirectorySink, File, OpenFlags};
@@ -196,6 +197,11 @@ pub trait Inode: Send + Sync + Any {
 
     /// Sizes of its file system.
     fn statistics(&self) -> FsStatistics;
+
+    /// Its locks; `None` where locks make no sense.
+    fn locks(&self) -> Option<&FileLocks> {
+        None
+    }
 
     /// What the library OS hangs on a FIFO's or socket's name.
     fn attachment(&self) -> Option<&Attachment> {

@@ -2,8 +2,10 @@
 
 pub mod access;
 pub mod cache;
+pub mod directory_file;
 pub mod image;
 pub mod inode;
+pub mod lock;
 pub mod mount;
 pub mod node;
 pub mod page;
@@ -15,6 +17,9 @@ pub mod turn;
 pub mod view;
 pub mod walk;
 pub mod xattr;
+
+#[cfg(test)]
+mod tests;
 
 pub use node::Location;
 pub use view::FsView;

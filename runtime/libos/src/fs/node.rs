@@ -336,6 +336,17 @@ impl Location {
         }
     }
 
+    /// The root of what is mounted over `name` here.
+    pub fn mounted_child(&self, name: &[u8]) -> Option<Location> {
+        if !self.has_mounts() {
+            return None;
+        }
+        match self.names.read().get(name) {
+            Some(Entry::Present(child)) if child.is_mount_root => Some(child.clone()),
+            _ => None,
+        }
+    }
+
     fn has_mounts(&self) -> bool {
         self.mounts.load(SeqCst) != 0
     }

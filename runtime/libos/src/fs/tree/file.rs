@@ -5,14 +5,18 @@ use alloc::vec::Vec;
 use core::any::Any;
 use core::sync::atomic::{AtomicU64, Ordering::*};
 
-use super::content::{Content, WriteAt, seal};
+use casemate_index::Site;
+
+use super::content::{Content, SIZE_LIMIT, WriteAt, seal};
 use super::inode::TreeInode;
 use crate::errno::{Errno, Result};
-use crate::file::{File, Mappable, OpenFlags, StatusFlags, Whence};
+use crate::file::{File, Mappable, OpenFlags, SiteTable, StatusFlags, Whence};
 use crate::fs::Location;
+use crate::fs::image::ImageFile;
 use crate::fs::inode::Inode;
 use crate::fs::turn::Turn;
 use crate::io::{Sink, Source};
+use crate::process::Process;
 use crate::stat::Stat;
 
 /// An open regular file; its position is shared by all who share the description.
@@ -129,6 +133,27 @@ impl File for RegularFile {
         Ok(())
     }
 
+    fn allocate(&self, mode: u32, offset: u64, length: u64) -> Result<()> {
+        use linux_raw_sys::general::*;
+        let end = offset.checked_add(length).filter(|&end| end <= SIZE_LIMIT).ok_or(Errno::EFBIG)?;
+        let content = self.content()?;
+        let keep_size = mode & FALLOC_FL_KEEP_SIZE != 0;
+        match mode & !FALLOC_FL_KEEP_SIZE {
+            0 if keep_size => {}
+            0 => drop(content.extend(end)?),
+            FALLOC_FL_PUNCH_HOLE if keep_size => content.punch(offset, end)?,
+            FALLOC_FL_ZERO_RANGE => {
+                content.punch(offset, end)?;
+                if !keep_size {
+                    content.extend(end)?;
+                }
+            }
+            _ => return Err(Errno::EOPNOTSUPP),
+        }
+        self.inode.contents_changed(false);
+        Ok(())
+    }
+
     fn sync(&self, _data_only: bool) -> Result<()> {
         Ok(())
     }
@@ -137,12 +162,26 @@ impl File for RegularFile {
         Some(&self.at)
     }
 
+    fn closing(&self, process: &Process) {
+        if let Some(locks) = self.inode.locks() {
+            locks.release_process(process.pid);
+        }
+    }
+
     fn mapping(&self) -> Result<Arc<dyn Mappable>> {
         Ok(Arc::new(FileMapping { inode: self.inode.clone(), path: self.at.path_text() }))
     }
 
     fn as_any(&self) -> &dyn Any {
         self
+    }
+}
+
+impl Drop for RegularFile {
+    fn drop(&mut self) {
+        if let Some(locks) = self.inode.locks() {
+            locks.release_description(core::ptr::from_ref(self) as usize);
+        }
     }
 }
 
@@ -171,11 +210,30 @@ impl Mappable for FileMapping {
         Ok(())
     }
 
+    fn sites(&self) -> Option<Arc<dyn SiteTable>> {
+        let content = self.inode.content()?;
+        // What was written since is not what the index describes.
+        let image = content.image().filter(|_| content.is_unchanged())?;
+        (image.site_count() > 0).then(|| Arc::new(ImageSites(image.clone())) as Arc<dyn SiteTable>)
+    }
+
     fn identity(&self) -> (u64, u64) {
         (self.inode.device(), self.inode.number())
     }
 
     fn path_text(&self) -> Vec<u8> {
         self.path.clone()
+    }
+}
+
+struct ImageSites(Arc<ImageFile>);
+
+impl SiteTable for ImageSites {
+    fn in_range(&self, start: u64, end: u64) -> Result<Vec<Site>> {
+        self.0.sites_in(start, end)
+    }
+
+    fn count(&self) -> usize {
+        self.0.site_count()
     }
 }

@@ -18,6 +18,7 @@ use crate::errno::{Errno, Result};
 use crate::file::{DirectorySink, File, OpenFlags};
 use crate::fs::image::{Image, ImageFile, index_error};
 use crate::fs::inode::{Attachment, AttributeChange, Inode, LinkTarget, NewInode, NewKind, XattrMode};
+use crate::fs::lock::FileLocks;
 use crate::fs::mount::make_device;
 use crate::fs::node::Location;
 use crate::fs::statfs::{self, FsStatistics};
@@ -36,6 +37,7 @@ pub struct TreeInode {
     body: Body,
     attributes: Mutex<Attributes>,
     xattrs: Mutex<Option<Xattrs>>,
+    locks: FileLocks,
     attachment: Attachment,
 }
 
@@ -145,6 +147,7 @@ impl TreeInode {
             body,
             attributes: Mutex::new(attributes),
             xattrs: Mutex::new(xattrs),
+            locks: FileLocks::new(),
             attachment: Attachment::default(),
         })
     }
@@ -526,6 +529,10 @@ impl Inode for TreeInode {
             files: 1 << 20,
             free_files: 1 << 19,
         }
+    }
+
+    fn locks(&self) -> Option<&FileLocks> {
+        Some(&self.locks)
     }
 
     fn attachment(&self) -> Option<&Attachment> {
