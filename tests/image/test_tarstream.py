@@ -106,6 +106,16 @@ def test_reads_back_what_we_write(entries: list[TarEntry]) -> None:
     assert found == entries
 
 
+@pytest.mark.parametrize("second", [b"nolength\n", b"0 a=b\n", b" a=b\n", b"-5 a=b\n", b"6 a=b\n\n", b"99 a=b\n"])
+def test_a_pax_record_without_a_true_length_is_refused(second: bytes) -> None:
+    records = b"12 key=val1\n" + second
+    info = tarfile.TarInfo("PaxHeaders/x")
+    info.type, info.size = b"x", len(records)
+    data = info.tobuf(tarfile.USTAR_FORMAT) + records.ljust(512, b"\0") + tarfile.TarInfo("file").tobuf() + END
+    with pytest.raises(ImageError, match="PAX record is malformed"):
+        read(data)
+
+
 @settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=3000), st.integers(0, 4000), st.binary(min_size=1, max_size=8))
 def test_any_bytes_end_in_entries_or_an_image_error(noise: bytes, at: int, change: bytes) -> None:

@@ -234,11 +234,13 @@ class TarReader:
         position = 0
         while position < len(data):
             space = data.find(b" ", position, position + 21)
-            digits = data[position:space] if space > 0 else b""
+            digits = data[position : max(space, position)]
             length = int(digits) if digits.isdigit() else 0
             record = data[space + 1 : position + length]
             key, equals, value = record.partition(b"=")
-            if position + length > len(data) or not equals or not key or value[-1:] != b"\n":
+            # A record without its length would leave the position where it is.
+            whole = space > position and len(digits) + 1 < length <= len(data) - position
+            if not whole or not equals or not key or value[-1:] != b"\n":
                 raise self._broken("a PAX record is malformed")
             if key in (b"GNU.sparse.offset", b"GNU.sparse.numbytes"):
                 sparse.append(self._decimal(key, value[:-1]))
