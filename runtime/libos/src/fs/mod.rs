@@ -9,6 +9,7 @@ pub mod lock;
 pub mod mount;
 pub mod node;
 pub mod page;
+pub mod resolve;
 pub mod start;
 pub mod statfs;
 pub mod stream;
