@@ -56,3 +56,30 @@ def test_uname_names_the_library_os(static_image: str) -> None:
 def test_standard_input_reaches_the_program(static_image: str) -> None:
     done = casemate("run", static_image, "--", "cat", stdin=b"line\n" * 50_000)
     assert (done.returncode, done.stdout) == (0, b"line\n" * 50_000), done.stderr
+
+
+@pytest.fixture(scope="module")
+def python_image(debian_image: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Debian's own python3, dynamic, shielded; arguments are free."""
+    if not (RUNTIME / "casemate-host").is_file():
+        pytest.skip("the runtime is not built")
+    image = f"oci:{tmp_path_factory.mktemp('python')}/shielded:test"
+    built = casemate("build", debian_image, "-o", image, "--insecure-args")
+    assert built.returncode == 0, built.stderr
+    return image
+
+
+def test_debians_python_prints_hello(python_image: str) -> None:
+    done = casemate("run", python_image)
+    assert (done.returncode, done.stdout) == (0, b"hello\n"), done.stderr
+
+
+def test_python_writes_a_file_and_reads_a_directory(python_image: str) -> None:
+    program = (
+        "import os, sys; open('/tmp/note', 'w').write('x' * 100000);"
+        "print(os.stat('/tmp/note').st_size, len(open('/tmp/note').read()), 'note' in os.listdir('/tmp'),"
+        " os.uname().version.startswith('#1 SMP Casemate'), os.getpid())"
+    )
+    done = casemate("run", python_image, "--", "-c", program)
+    assert done.stdout == b"100000 100000 True True 1\n", done.stderr
+    assert not Path("/tmp/note").exists()

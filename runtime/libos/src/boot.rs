@@ -19,7 +19,7 @@ use crate::file::OpenFlags;
 use crate::fs::image::HostIndex;
 use crate::fs::start::first_view;
 use crate::fs::stream::StandardStream;
-use crate::process::exec::{Request, load};
+use crate::process::exec::{Request, load, prepare};
 use crate::process::{
     Credentials, FIRST_PROCESS, FileTable, Limits, Process, ProcessParts, Thread, new_id, run,
 };
@@ -127,7 +127,7 @@ pub fn run_first(facts: &HostFacts, vouched: Vouched, handle: Arc<ThreadHandle>)
         stack_size: manifest.stack_size,
         brk_limit: manifest.brk_max_size,
     };
-    let program = match load(request) {
+    let program = match prepare(request).and_then(load) {
         Ok(program) => program,
         Err(error) => crate::refuse(&alloc::format!("{} cannot be run: {}", manifest.program, error.name())),
     };

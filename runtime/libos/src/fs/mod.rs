@@ -8,6 +8,7 @@ pub mod inode;
 pub mod lock;
 pub mod mount;
 pub mod node;
+pub mod open;
 pub mod page;
 pub mod resolve;
 pub mod start;

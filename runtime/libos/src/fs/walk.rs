@@ -99,6 +99,11 @@ impl<'a> Walk<'a> {
         Walk { root: if inside { start.clone() } else { root }, credentials, resolve, links: 0 }
     }
 
+    /// Whose rights count.
+    pub fn credentials(&self) -> &'a Credentials {
+        self.credentials
+    }
+
     /// The place that `path` names, from `start` if it is relative. `follow`: a link at the end is followed. An empty path is `ENOENT`.
     pub fn find(&mut self, start: Location, path: &[u8], follow: bool) -> Result<Location> {
         if path.is_empty() {

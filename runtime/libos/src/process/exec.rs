@@ -80,8 +80,17 @@ fn resolve(request: &mut Request) -> Result<(Location, Arc<dyn Mappable>)> {
     Err(Errno::ELOOP)
 }
 
-/// Loads the program and lays out its first stack. Errors are execve(2)'s.
-pub fn load(mut request: Request) -> Result<Program> {
+/// A program that was found and looks right; nothing of the caller has changed yet.
+pub struct Prepared<'a> {
+    request: Request<'a>,
+    execfn: Vec<u8>,
+    place: Location,
+    elf: ElfFile,
+    interpreter: Option<ElfFile>,
+}
+
+/// Finds the program and reads its headers. Errors are execve(2)'s.
+pub fn prepare(mut request: Request) -> Result<Prepared> {
     let execfn = request.path.clone();
     let (place, file) = resolve(&mut request)?;
     let elf = ElfFile::read(file)?;
@@ -89,8 +98,22 @@ pub fn load(mut request: Request) -> Result<Program> {
         Some(path) => Some(ElfFile::read(open(&request, &path)?.1)?),
         None => None,
     };
+    Ok(Prepared { request, execfn, place, elf, interpreter })
+}
+
+/// Where a position-independent program is put: in the second third of the range, so that its heap can grow above it and
+/// mappings come from the top; somewhere else at each start.
+fn program_base(space: &AddressSpace) -> u64 {
+    let bounds = space.bounds();
+    let third = bounds.len() / 3;
+    bounds.start + third + random::next_u64() % (third / 4).max(1) / 4096 * 4096
+}
+
+/// Loads the program and lays out its first stack.
+pub fn load(prepared: Prepared) -> Result<Program> {
+    let Prepared { request, execfn, place, elf, interpreter } = prepared;
     let space = Arc::new(AddressSpace::new());
-    let main = elf.map(&space, 0)?;
+    let main = elf.map(&space, program_base(&space))?;
     let (entry, base) = match &interpreter {
         Some(interpreter) => {
             let loaded = interpreter.map(&space, 0)?;

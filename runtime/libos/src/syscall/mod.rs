@@ -1,14 +1,20 @@
 //! System calls: the table, and one file a call family.
 
 mod argument;
+mod descriptor;
+mod directory;
+mod exec;
 mod identity;
 mod limits;
 mod memory;
+mod open;
+mod path;
 mod prctl;
 mod process;
 mod read_write;
 pub mod scheduling;
 pub mod signal;
+mod stat;
 pub mod system;
 #[macro_use]
 mod table;

@@ -1,4 +1,4 @@
-//! read, write, readv, writev, close.
+//! read, write, pread, pwrite, readv, writev, close.
 
 use crate::errno::{Errno, Result};
 use crate::file::File;
@@ -24,6 +24,18 @@ pub fn sys_read(ctx: &Context, fd: Fd, at: Addr, length: usize) -> Result<usize>
 /// write(2).
 pub fn sys_write(ctx: &Context, fd: Fd, at: Addr, length: usize) -> Result<usize> {
     writable(ctx, fd)?.write(&mut Source::user(at, length))
+}
+
+/// pread64(2).
+pub fn sys_pread64(ctx: &Context, fd: Fd, at: Addr, length: usize, offset: i64) -> Result<usize> {
+    let offset = u64::try_from(offset).map_err(|_| Errno::EINVAL)?;
+    readable(ctx, fd)?.read_at(&mut Sink::user(at, length), offset)
+}
+
+/// pwrite64(2).
+pub fn sys_pwrite64(ctx: &Context, fd: Fd, at: Addr, length: usize, offset: i64) -> Result<usize> {
+    let offset = u64::try_from(offset).map_err(|_| Errno::EINVAL)?;
+    writable(ctx, fd)?.write_at(&mut Source::user(at, length), offset)
 }
 
 /// readv(2).

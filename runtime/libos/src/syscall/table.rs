@@ -5,8 +5,11 @@
 
 use alloc::string::String;
 
-use super::argument::Argument;
-use super::{identity, limits, memory, prctl, process, read_write, scheduling, signal, system, thread};
+use super::argument::{Argument, PathAddr};
+use super::{
+    descriptor, directory, exec, identity, limits, memory, open, path, prctl, process, read_write,
+    scheduling, signal, stat, system, thread,
+};
 use crate::errno::{Errno, Result};
 use crate::process::{Context, Fd};
 use crate::user_space::Addr;
@@ -81,7 +84,12 @@ macro_rules! syscalls {
 syscalls! {
     0 read(fd: Fd, at: Addr, length: usize) = read_write::sys_read [full]
     1 write(fd: Fd, at: Addr, length: usize) = read_write::sys_write [full]
+    2 open(path: PathAddr, flags: u32, mode: u32) = open::sys_open [full]
     3 close(fd: Fd) = read_write::sys_close [full]
+    4 stat(path: PathAddr, at: Addr) = stat::sys_stat [full]
+    5 fstat(fd: Fd, at: Addr) = stat::sys_fstat [full]
+    6 lstat(path: PathAddr, at: Addr) = stat::sys_lstat [full]
+    8 lseek(fd: Fd, offset: i64, whence: u32) = directory::sys_lseek [full]
     9 mmap(at: Addr, length: u64, protection: u64, flags: u32, fd: Fd, offset: u64) = memory::sys_mmap [partly "no huge pages; a shared file mapping reaches its file at msync, munmap and exit"]
     10 mprotect(at: Addr, length: u64, protection: u64) = memory::sys_mprotect [full]
     11 munmap(at: Addr, length: u64) = memory::sys_munmap [full]
@@ -89,21 +97,36 @@ syscalls! {
     13 rt_sigaction(number: u32, new: Addr, old: Addr, size: usize) = signal::sys_rt_sigaction [full]
     14 rt_sigprocmask(how: u32, new: Addr, old: Addr, size: usize) = signal::sys_rt_sigprocmask [full]
     15 rt_sigreturn() = signal::sys_rt_sigreturn [full]
+    16 ioctl(fd: Fd, request: u32, argument: u64) = descriptor::sys_ioctl [partly "requests of the kinds of files that exist"]
+    17 pread64(fd: Fd, at: Addr, length: usize, offset: i64) = read_write::sys_pread64 [full]
+    18 pwrite64(fd: Fd, at: Addr, length: usize, offset: i64) = read_write::sys_pwrite64 [full]
     19 readv(fd: Fd, vector: Addr, count: usize) = read_write::sys_readv [full]
     20 writev(fd: Fd, vector: Addr, count: usize) = read_write::sys_writev [full]
+    21 access(path: PathAddr, mode: u32) = path::sys_access [full]
     24 sched_yield() = scheduling::sys_sched_yield [full]
     26 msync(at: Addr, length: u64, flags: u32) = memory::sys_msync [full]
     27 mincore(at: Addr, length: u64, vector: Addr) = memory::sys_mincore [partly "anonymous memory counts as resident from its mmap on"]
     28 madvise(at: Addr, length: u64, advice: u32) = memory::sys_madvise [partly "hints have no effect; MADV_REMOVE for anonymous memory only"]
+    32 dup(fd: Fd) = descriptor::sys_dup [full]
+    33 dup2(old: Fd, new: Fd) = descriptor::sys_dup2 [full]
     34 pause() = signal::sys_pause [full]
     39 getpid() = identity::sys_getpid [full]
     56 clone(flags: u64, stack: Addr, parent_tid: Addr, child_tid: Addr, tls: u64) = process::sys_clone [partly "no fork: CLONE_VM is needed; no namespaces"]
     57 fork() = process::sys_fork [partly "always ENOSYS"]
     58 vfork() = process::sys_vfork [full]
+    59 execve(path: PathAddr, arguments: Addr, environment: Addr) = exec::sys_execve [partly "a thread that is not the first keeps its own id"]
     60 exit(status: i32) = process::sys_exit [full]
     61 wait4(pid: i32, status: Addr, options: u32, usage: Addr) = process::sys_wait4 [partly "resource usage is zero"]
     62 kill(pid: i32, number: u32) = signal::sys_kill [full]
     63 uname(at: Addr) = system::sys_uname [full]
+    72 fcntl(fd: Fd, command: u32, argument: u64) = descriptor::sys_fcntl [partly "no record locks, leases or owners yet"]
+    78 getdents(fd: Fd, at: Addr, size: u32) = directory::sys_getdents [full]
+    79 getcwd(at: Addr, size: usize) = path::sys_getcwd [full]
+    80 chdir(path: PathAddr) = path::sys_chdir [full]
+    81 fchdir(fd: Fd) = path::sys_fchdir [full]
+    85 creat(path: PathAddr, mode: u32) = open::sys_creat [full]
+    89 readlink(path: PathAddr, at: Addr, size: usize) = path::sys_readlink [full]
+    95 umask(mask: u32) = open::sys_umask [full]
     97 getrlimit(resource: u32, at: Addr) = limits::sys_getrlimit [full]
     98 getrusage(who: i32, at: Addr) = limits::sys_getrusage [partly "user time only"]
     99 sysinfo(at: Addr) = system::sys_sysinfo [partly "memory is the program range; no load averages"]
@@ -160,6 +183,7 @@ syscalls! {
     202 futex(at: Addr, operation: i32, value: u32, timeout: u64, second: Addr, third: u32) = thread::sys_futex [partly "no priority inheritance"]
     203 sched_setaffinity(tid: i32, size: usize, at: Addr) = scheduling::sys_sched_setaffinity [partly "without effect"]
     204 sched_getaffinity(tid: i32, size: usize, at: Addr) = scheduling::sys_sched_getaffinity [full]
+    217 getdents64(fd: Fd, at: Addr, size: u32) = directory::sys_getdents64 [full]
     218 set_tid_address(at: Addr) = thread::sys_set_tid_address [full]
     231 exit_group(status: i32) = process::sys_exit_group [full]
     234 tgkill(group: i32, tid: i32, number: u32) = signal::sys_tgkill [full]
@@ -167,15 +191,25 @@ syscalls! {
     238 set_mempolicy(mode: u32, nodes: Addr, count: u64) = memory::sys_set_mempolicy [partly "one node: without effect"]
     239 get_mempolicy(mode: Addr, nodes: Addr, count: u64, at: u64, flags: u64) = memory::sys_get_mempolicy [partly "one node, the default policy"]
     247 waitid(kind: u32, id: u32, info: Addr, options: u32, usage: Addr) = process::sys_waitid [partly "no stops; resource usage is zero"]
+    257 openat(directory: Fd, path: PathAddr, flags: u32, mode: u32) = open::sys_openat [full]
+    262 newfstatat(directory: Fd, path: PathAddr, at: Addr, flags: u32) = stat::sys_newfstatat [full]
+    267 readlinkat(directory: Fd, path: PathAddr, at: Addr, size: usize) = path::sys_readlinkat [full]
+    269 faccessat(directory: Fd, path: PathAddr, mode: u32) = path::sys_faccessat [full]
     273 set_robust_list(head: Addr, size: usize) = thread::sys_set_robust_list [full]
     274 get_robust_list(tid: i32, head: Addr, size: Addr) = thread::sys_get_robust_list [full]
+    292 dup3(old: Fd, new: Fd, flags: u32) = descriptor::sys_dup3 [full]
     297 rt_tgsigqueueinfo(group: i32, tid: i32, number: u32, at: Addr) = signal::sys_rt_tgsigqueueinfo [full]
     302 prlimit64(pid: i32, resource: u32, new: Addr, old: Addr) = limits::sys_prlimit64 [full]
     309 getcpu(cpu: Addr, node: Addr) = scheduling::sys_getcpu [partly "always processor 0"]
     318 getrandom(at: Addr, length: usize, flags: u32) = system::sys_getrandom [full]
+    322 execveat(directory: Fd, path: PathAddr, arguments: Addr, environment: Addr, flags: u32) = exec::sys_execveat [partly "as execve"]
     325 mlock2(at: Addr, length: u64, flags: u32) = memory::sys_mlock2 [partly "as mlock"]
     329 pkey_mprotect(at: Addr, length: u64, protection: u64, key: i32) = memory::sys_pkey_mprotect [partly "the default key only"]
     330 pkey_alloc(flags: u64, rights: u64) = memory::sys_pkey_alloc [partly "always ENOSPC, as without the processor feature"]
     331 pkey_free(key: i32) = memory::sys_pkey_free [partly "always EINVAL"]
+    332 statx(directory: Fd, path: PathAddr, flags: u32, mask: u32, at: Addr) = stat::sys_statx [full]
     435 clone3(at: Addr, size: usize) = process::sys_clone3 [partly "as clone"]
+    436 close_range(first: u32, last: u32, flags: u32) = open::sys_close_range [full]
+    437 openat2(directory: Fd, path: PathAddr, at: Addr, size: usize) = open::sys_openat2 [full]
+    439 faccessat2(directory: Fd, path: PathAddr, mode: u32, flags: u32) = path::sys_faccessat2 [full]
 }
