@@ -112,11 +112,9 @@ pub fn check_arguments(facts: &HostFacts, manifest: &Manifest) -> Result<(), &'s
 pub fn run_first(facts: &HostFacts, vouched: Vouched, handle: Arc<ThreadHandle>) {
     let Vouched { manifest, index } = vouched;
     let credentials = Arc::new(Credentials::new(manifest.uid, manifest.gid, manifest.groups.clone()));
-    let view = match first_view(index, &credentials, manifest.cwd.as_bytes(), manifest.umask) {
+    let view = match first_view(index, &credentials, &manifest) {
         Ok(view) => Arc::new(view),
-        Err(error) => {
-            crate::refuse(&alloc::format!("the working directory {}: {}", manifest.cwd, error.name()))
-        }
+        Err(reason) => crate::refuse(&reason),
     };
     let request = Request {
         view: &view,

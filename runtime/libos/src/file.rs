@@ -180,6 +180,11 @@ pub trait File: Send + Sync + Any {
         Err(Errno::EINVAL)
     }
 
+    /// Opens once more what is open here (open of /proc/self/fd/N), where that is no place in the file tree.
+    fn reopen(&self, _flags: OpenFlags) -> Result<Arc<dyn File>> {
+        Err(Errno::ENXIO)
+    }
+
     /// The place in the file tree, for *at calls, fchdir, fchmod and the like.
     fn location(&self) -> Option<&crate::fs::Location> {
         None

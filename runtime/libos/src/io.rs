@@ -94,6 +94,19 @@ macro_rules! common {
                 self.left = self.left.min(limit);
             }
 
+            /// Counts `length` bytes as moved without touching them.
+            pub fn skip(&mut self, length: usize) {
+                let mut left = length.min(self.left);
+                while left > 0 {
+                    let step = match self.next_user(left) {
+                        Some(segment) => segment.length,
+                        None => left,
+                    };
+                    self.advance(step);
+                    left -= step;
+                }
+            }
+
             /// The next run of program memory, at most `length` long; `None` for a library-OS buffer.
             fn next_user(&mut self, length: usize) -> Option<Segment> {
                 let length = length.min(self.left);

@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod cache;
+pub mod devices;
 pub mod directory_file;
 pub mod image;
 pub mod inode;

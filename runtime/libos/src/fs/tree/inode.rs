@@ -22,7 +22,7 @@ use crate::fs::lock::FileLocks;
 use crate::fs::mount::make_device;
 use crate::fs::node::Location;
 use crate::fs::statfs::{self, FsStatistics};
-use crate::fs::{page, xattr};
+use crate::fs::{devices, page, xattr};
 use crate::stat::{FileType, Stat, Timestamp};
 
 /// An object of the tree.
@@ -514,6 +514,7 @@ impl Inode for TreeInode {
         let itself = self.itself.upgrade().ok_or(Errno::ENOENT)?;
         match &self.body {
             Body::Regular(_) => Ok(RegularFile::open(at.clone(), itself, flags)),
+            Body::Special(FileType::CharacterDevice, device) => devices::open(*device, at, flags),
             _ => Err(Errno::ENXIO),
         }
     }
