@@ -86,7 +86,6 @@ pub fn settle(facts: &HostFacts, manifest: &Manifest) {
     }
     syscall::scheduling::set_processors(facts.processors);
     syscall::system::set_host_name(&host_name(&facts.hostname));
-    crate::time::note_start();
     for sentence in manifest.insecure() {
         log!(Level::Warning, "{sentence}");
     }

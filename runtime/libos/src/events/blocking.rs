@@ -3,6 +3,7 @@
 use casemate_platform::thread;
 
 use crate::errno::{Errno, Result};
+use crate::events::asleep;
 use crate::process::current_thread;
 
 /// Makes a host call that may sleep; wake-ups that are no signals are waited through. `ERESTARTSYS` when a signal waits.
@@ -13,7 +14,7 @@ pub fn blocking<T, E: Into<Errno>>(mut call: impl FnMut() -> Result<T, E>) -> Re
         if current.has_signal() {
             return Err(Errno::ERESTARTSYS);
         }
-        match call().map_err(Into::into) {
+        match asleep(&current, &mut call).map_err(Into::into) {
             Err(Errno::ERESTARTSYS) => {}
             outcome => return outcome,
         }

@@ -11,4 +11,4 @@ pub use blocking::blocking;
 pub use pollee::{Events, Observer, Pollee, Registration};
 pub use poller::{Poller, poll_host};
 pub use sleep_mutex::{SleepGuard, SleepMutex};
-pub use wait::{Deadline, Waiter, sleep_until, wait_until};
+pub use wait::{Deadline, Waiter, asleep, sleep_until, wait_until};

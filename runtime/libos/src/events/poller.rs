@@ -8,7 +8,7 @@ use casemate_abi::PollEntry;
 use casemate_platform::host::{self, HostError, HostFd};
 use casemate_platform::thread;
 
-use super::{Deadline, Events, Observer, Pollee, Registration, Waiter};
+use super::{Deadline, Events, Observer, Pollee, Registration, Waiter, asleep};
 use crate::errno::{Errno, Result};
 use crate::process::current_thread;
 
@@ -61,9 +61,9 @@ impl Poller {
                 return Err(Errno::ETIMEDOUT);
             }
             if self.host.is_empty() {
-                thread::park(left);
+                asleep(&current, || thread::park(left));
             } else {
-                match host::fd_poll(&mut self.host, left) {
+                match asleep(&current, || host::fd_poll(&mut self.host, left)) {
                     Ok(_) | Err(HostError::INTERRUPTED) => {}
                     Err(error) => return Err(error.into()),
                 }

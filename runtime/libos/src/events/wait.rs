@@ -7,7 +7,7 @@ use casemate_platform::thread::{self, ThreadHandle, Wake};
 
 use super::{Events, Observer, Pollee};
 use crate::errno::{Errno, Result};
-use crate::process::current_thread;
+use crate::process::{Thread, current_thread};
 
 /// A point on the monotonic clock, in ns; `None` is never.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +44,14 @@ impl Observer for Waiter {
     }
 }
 
+/// Runs what puts the thread to sleep, so that the time does not count as its processor time.
+pub fn asleep<T>(thread: &Thread, sleep: impl FnOnce() -> T) -> T {
+    thread.cpu.sleep();
+    let outcome = sleep();
+    thread.cpu.wake();
+    outcome
+}
+
 /// Sleeps until `condition` gives a value. `pollee` must be notified with one of `events` after each change of what the
 /// condition looks at. Errors: `ERESTARTSYS` when a signal waits, `ETIMEDOUT`.
 pub fn wait_until<T>(
@@ -74,7 +82,7 @@ pub fn sleep_until<T>(deadline: Deadline, mut condition: impl FnMut() -> Option<
         if left == Some(0) {
             return Err(Errno::ETIMEDOUT);
         }
-        if thread::park(left) == Wake::TimedOut && deadline.left() == Some(0) {
+        if asleep(&current, || thread::park(left)) == Wake::TimedOut && deadline.left() == Some(0) {
             return condition().ok_or(Errno::ETIMEDOUT);
         }
     }

@@ -49,6 +49,7 @@ pub(super) fn leave(context: &Context) {
     let process = context.process();
     let last = {
         let mut threads = process.threads.lock();
+        process.keep_cpu_time(thread);
         threads.retain(|other| other.tid != thread.tid);
         threads.is_empty()
     };

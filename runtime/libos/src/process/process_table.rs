@@ -8,10 +8,11 @@ use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::*};
 use casemate_platform::sync::{Mutex, RwLock};
 
 use super::{Credentials, FileTable, Limits, Thread};
-use crate::events::{Events, Pollee, Waiter};
+use crate::events::{Events, Pollee, Waiter, asleep};
 use crate::fs::FsView;
 use crate::mm::AddressSpace;
 use crate::signal::ProcessSignals;
+use crate::time::ProcessClocks;
 
 /// Exit state of a process as wait(2) encodes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +63,8 @@ pub struct Process {
     pub exit_signal: AtomicU32,
     /// What prctl(2) sets.
     pub attributes: Attributes,
+    /// Processor time and timers.
+    pub clocks: ProcessClocks,
 }
 
 /// Settings of prctl(2) that are remembered.
@@ -114,7 +117,7 @@ impl Gate {
             if self.open.load(SeqCst) || thread.must_end() {
                 return;
             }
-            casemate_platform::thread::park(None);
+            asleep(thread, || casemate_platform::thread::park(None));
         }
     }
 }
@@ -156,6 +159,7 @@ impl Process {
             limits: parts.limits,
             exit_signal: AtomicU32::new(parts.exit_signal),
             attributes: Attributes::new(),
+            clocks: ProcessClocks::default(),
         });
         PROCESSES.lock().insert(pid, Arc::downgrade(&process));
         process

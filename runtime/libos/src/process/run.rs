@@ -16,6 +16,7 @@ use crate::user_space::Access;
 /// Runs `thread` from `registers` on until it ends. Called on the enclave thread that is to be it.
 pub fn run(thread: &Arc<Thread>, registers: UserContext) {
     set_current_thread(thread.clone());
+    thread.cpu.wake();
     let registers = RefCell::new(registers);
     let context = Context { thread, registers: &registers };
     while !thread.must_end() {
@@ -48,6 +49,9 @@ fn serve_call(context: &Context) {
             return;
         }
         if context.thread.must_end() || signal::attend(context, restart) == Next::Resume {
+            if restart == Some(Errno::ERESTART_RESTARTBLOCK) {
+                *context.thread.sleep_until.lock() = None;
+            }
             return;
         }
     }

@@ -8,7 +8,9 @@ use casemate_platform::sync::Mutex;
 use casemate_platform::thread::{self, ThreadHandle};
 
 use super::Process;
+use crate::events::Deadline;
 use crate::signal::ThreadSignals;
+use crate::time::CpuTime;
 
 /// One thread.
 pub struct Thread {
@@ -28,6 +30,10 @@ pub struct Thread {
     pub name: Mutex<Vec<u8>>,
     /// The thread must end as soon as it can (exit_group, execve of another thread).
     pub must_end: AtomicBool,
+    /// Its processor time.
+    pub cpu: CpuTime,
+    /// Until when the nanosleep sleeps that a signal without a handler cut short and that is now made again.
+    pub sleep_until: Mutex<Option<Deadline>>,
 }
 
 impl Thread {
@@ -43,6 +49,8 @@ impl Thread {
             robust_list: AtomicU64::new(0),
             name: Mutex::new(name),
             must_end: AtomicBool::new(false),
+            cpu: CpuTime::default(),
+            sleep_until: Mutex::new(None),
         })
     }
 

@@ -37,26 +37,32 @@ pub fn sys_prlimit64(ctx: &Context, pid: i32, resource: u32, new: Addr, old: Add
     Ok(0)
 }
 
-/// getrusage(2): elapsed time stands for processor time; there are no other counters.
-pub fn sys_getrusage(_ctx: &Context, who: i32, at: Addr) -> Result<usize> {
+/// getrusage(2): processor time of the caller's process or thread, and memory; nothing else is counted.
+pub fn sys_getrusage(ctx: &Context, who: i32, at: Addr) -> Result<usize> {
+    const CHILDREN: i32 = -1;
+    const THREAD: i32 = 1;
     if !matches!(who, -1..=1) {
         return Err(Errno::EINVAL);
     }
     let mut words = [0u64; 18];
-    if who != -1 {
-        let ns = crate::time::process_time_ns();
+    if who != CHILDREN {
+        let now = clock::now().monotonic_ns;
+        let ns = if who == THREAD { ctx.thread.cpu.used_ns(now) } else { ctx.process().cpu_ns(now) };
         words[0] = ns / 1_000_000_000;
         words[1] = ns / 1000 % 1_000_000;
+        // ru_maxrss in KiB: what there is now stands for the most there was.
+        words[4] = ctx.process().address_space().totals().present / 1024;
     }
     user_space::write(at, &words)?;
     Ok(0)
 }
 
 /// times(2).
-pub fn sys_times(_ctx: &Context, at: Addr) -> Result<usize> {
+pub fn sys_times(ctx: &Context, at: Addr) -> Result<usize> {
     const NS_PER_TICK: u64 = 10_000_000;
     if !at.is_null() {
-        user_space::write(at, &[crate::time::process_time_ns() / NS_PER_TICK, 0, 0, 0])?;
+        let ns = ctx.process().cpu_ns(clock::now().monotonic_ns);
+        user_space::write(at, &[ns / NS_PER_TICK, 0, 0, 0])?;
     }
     Ok((clock::now().boottime_ns / NS_PER_TICK) as usize)
 }

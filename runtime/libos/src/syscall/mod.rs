@@ -19,6 +19,7 @@ pub mod system;
 #[macro_use]
 mod table;
 mod thread;
+mod time;
 mod trace;
 
 pub use argument::{Argument, PathAddr};

@@ -8,7 +8,7 @@ use alloc::string::String;
 use super::argument::{Argument, PathAddr};
 use super::{
     descriptor, directory, exec, identity, limits, memory, open, path, prctl, process, read_write,
-    scheduling, signal, stat, system, thread,
+    scheduling, signal, stat, system, thread, time,
 };
 use crate::errno::{Errno, Result};
 use crate::process::{Context, Fd};
@@ -110,6 +110,7 @@ syscalls! {
     32 dup(fd: Fd) = descriptor::sys_dup [full]
     33 dup2(old: Fd, new: Fd) = descriptor::sys_dup2 [full]
     34 pause() = signal::sys_pause [full]
+    35 nanosleep(at: Addr, rest: Addr) = time::sys_nanosleep [full]
     39 getpid() = identity::sys_getpid [full]
     56 clone(flags: u64, stack: Addr, parent_tid: Addr, child_tid: Addr, tls: u64) = process::sys_clone [partly "no fork: CLONE_VM is needed; no namespaces"]
     57 fork() = process::sys_fork [partly "always ENOSYS"]
@@ -127,6 +128,7 @@ syscalls! {
     85 creat(path: PathAddr, mode: u32) = open::sys_creat [full]
     89 readlink(path: PathAddr, at: Addr, size: usize) = path::sys_readlink [full]
     95 umask(mask: u32) = open::sys_umask [full]
+    96 gettimeofday(at: Addr, zone: Addr) = time::sys_gettimeofday [full]
     97 getrlimit(resource: u32, at: Addr) = limits::sys_getrlimit [full]
     98 getrusage(who: i32, at: Addr) = limits::sys_getrusage [partly "user time only"]
     99 sysinfo(at: Addr) = system::sys_sysinfo [partly "memory is the program range; no load averages"]
@@ -177,14 +179,20 @@ syscalls! {
     157 prctl(option: u32, a: u64, b: u64, c: u64, d: u64) = prctl::sys_prctl [partly "names, dumpable, no_new_privs, subreaper flag and the like"]
     158 arch_prctl(code: u32, value: u64) = thread::sys_arch_prctl [partly "no gs base"]
     160 setrlimit(resource: u32, at: Addr) = limits::sys_setrlimit [full]
+    164 settimeofday(at: Addr, zone: Addr) = time::sys_settimeofday [partly "always EPERM, as without CAP_SYS_TIME"]
     170 sethostname(at: Addr, length: usize) = system::sys_sethostname [full]
     186 gettid() = thread::sys_gettid [full]
     200 tkill(tid: i32, number: u32) = signal::sys_tkill [full]
+    201 time(at: Addr) = time::sys_time [full]
     202 futex(at: Addr, operation: i32, value: u32, timeout: u64, second: Addr, third: u32) = thread::sys_futex [partly "no priority inheritance"]
     203 sched_setaffinity(tid: i32, size: usize, at: Addr) = scheduling::sys_sched_setaffinity [partly "without effect"]
     204 sched_getaffinity(tid: i32, size: usize, at: Addr) = scheduling::sys_sched_getaffinity [full]
     217 getdents64(fd: Fd, at: Addr, size: u32) = directory::sys_getdents64 [full]
     218 set_tid_address(at: Addr) = thread::sys_set_tid_address [full]
+    227 clock_settime(clock: i32, at: Addr) = time::sys_clock_settime [partly "always EPERM, as without CAP_SYS_TIME"]
+    228 clock_gettime(clock: i32, at: Addr) = time::sys_clock_gettime [partly "processor clocks count the time that threads do not sleep; CLOCK_TAI is CLOCK_REALTIME"]
+    229 clock_getres(clock: i32, at: Addr) = time::sys_clock_getres [full]
+    230 clock_nanosleep(clock: i32, flags: u32, at: Addr, rest: Addr) = time::sys_clock_nanosleep [partly "not on processor clocks; a later change of the real time is not followed"]
     231 exit_group(status: i32) = process::sys_exit_group [full]
     234 tgkill(group: i32, tid: i32, number: u32) = signal::sys_tgkill [full]
     237 mbind(at: Addr, length: u64, mode: u32, nodes: Addr, count: u64, flags: u32) = memory::sys_mbind [partly "one node: without effect"]

@@ -1,16 +1,16 @@
-//! Time as the program sees it.
+//! Time as the program sees it: clocks, processor time, timers.
 
-use casemate_platform::clock;
-use casemate_platform::sync::Once;
+mod clock;
+mod cpu;
 
-static START_NS: Once<u64> = Once::new();
+pub use clock::{Clock, SECOND, resolution_ns};
+pub use cpu::CpuTime;
 
-/// Notes when the program started; called once.
-pub fn note_start() {
-    let _ = START_NS.set(clock::now().monotonic_ns);
-}
+use core::sync::atomic::AtomicU64;
 
-/// What stands for the process's processor time: time since the start, in ns. Scheduling is the host's business.
-pub fn process_time_ns() -> u64 {
-    clock::now().monotonic_ns - START_NS.get().copied().unwrap_or(0)
+/// What a process has of time.
+#[derive(Default)]
+pub struct ProcessClocks {
+    /// Processor time of threads that have ended.
+    ended_ns: AtomicU64,
 }
