@@ -108,7 +108,7 @@ pub fn check_arguments(facts: &HostFacts, manifest: &Manifest) -> Result<(), &'s
 }
 
 /// Loads the manifest's program into the first process and runs it. Does not return.
-pub fn run_first(facts: &HostFacts, vouched: Vouched, handle: Arc<ThreadHandle>) {
+pub fn run_first(facts: &HostFacts, vouched: Vouched, handle: Arc<ThreadHandle>) -> ! {
     let Vouched { manifest, index } = vouched;
     let credentials = Arc::new(Credentials::new(manifest.uid, manifest.gid, manifest.groups.clone()));
     let view = match first_view(index, &credentials, &manifest) {
@@ -163,4 +163,10 @@ pub fn run_first(facts: &HostFacts, vouched: Vouched, handle: Arc<ThreadHandle>)
     ExtendedState::initial().restore(&mut registers);
     casemate_platform::context::set_fs_base(0);
     run(&thread, registers);
+    // Only this thread has ended: whoever ends the process as its last one ends the run.
+    drop(thread);
+    loop {
+        casemate_platform::thread::clear_wake();
+        casemate_platform::thread::park(None);
+    }
 }

@@ -96,3 +96,8 @@ pub fn sys_getrandom(_ctx: &Context, at: Addr, length: usize, flags: u32) -> Res
     }
     Ok(done)
 }
+
+/// rseq(2): not offered; C libraries go on without it, so it is not reported as missing.
+pub fn sys_rseq(_ctx: &Context, _at: Addr, _length: u32, _flags: i32, _signature: u32) -> Result<usize> {
+    Err(Errno::ENOSYS)
+}

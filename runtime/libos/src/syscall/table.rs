@@ -216,6 +216,7 @@ syscalls! {
     330 pkey_alloc(flags: u64, rights: u64) = memory::sys_pkey_alloc [partly "always ENOSPC, as without the processor feature"]
     331 pkey_free(key: i32) = memory::sys_pkey_free [partly "always EINVAL"]
     332 statx(directory: Fd, path: PathAddr, flags: u32, mask: u32, at: Addr) = stat::sys_statx [full]
+    334 rseq(at: Addr, length: u32, flags: i32, signature: u32) = system::sys_rseq [partly "always ENOSYS"]
     435 clone3(at: Addr, size: usize) = process::sys_clone3 [partly "as clone"]
     436 close_range(first: u32, last: u32, flags: u32) = open::sys_close_range [full]
     437 openat2(directory: Fd, path: PathAddr, at: Addr, size: usize) = open::sys_openat2 [full]

@@ -1,0 +1,97 @@
+"""Shielded images under container engines, with their default seccomp profiles."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from casemate.loader import files
+
+pytestmark = pytest.mark.engine
+
+RUNTIME = Path(files.__file__).parent.parent / "_runtime"
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def execute(*command: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, env=env)
+
+
+@pytest.fixture(scope="module")
+def shielded(debian_image: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An archive of the shielded Debian image whose program is ``python3 -c "print('hello')"``."""
+    if not (RUNTIME / "casemate-host").is_file():
+        pytest.skip("the runtime is not built")
+    archive = tmp_path_factory.mktemp("engines") / "shielded.tar"
+    command = [sys.executable, "-m", "casemate", "build", debian_image, "-o", f"docker-archive:{archive}:shielded:test"]
+    built = execute(*command)
+    assert built.returncode == 0, built.stderr
+    return archive
+
+
+@pytest.fixture(scope="module")
+def podman(shielded: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    if shutil.which("podman") is None or os.geteuid() != 0:
+        pytest.skip("podman is not installed, or the tests do not run as root")
+    place = tmp_path_factory.mktemp("podman")
+    (place / "containers.conf").write_text(
+        '[containers]\ndefault_ulimits=["nofile=1024:1024","nproc=1024:1024"]\n'
+        '[engine]\ncgroup_manager="cgroupfs"\nevents_logger="file"\n'
+    )
+    env = {**os.environ, "CONTAINERS_CONF": str(place / "containers.conf")}
+    base = ["podman", "--root", f"{place}/root", "--runroot", f"{place}/run", "--runtime", "runc"]
+    loaded = execute(*base, "load", "-i", str(shielded), env=env)
+    if loaded.returncode != 0:
+        pytest.skip(f"podman cannot load images here: {loaded.stderr.strip()[-200:]}")
+
+    def run(*options: str, image: str = "localhost/shielded:test") -> subprocess.CompletedProcess[str]:
+        return execute(*base, "run", "--rm", "--network=host", *options, image, env=env)
+
+    yield run
+    execute(*base, "system", "reset", "--force", env=env)
+
+
+@pytest.fixture(scope="module")
+def docker(shielded: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    if shutil.which("dockerd") is None or os.geteuid() != 0:
+        pytest.skip("dockerd is not installed, or the tests do not run as root")
+    place = tmp_path_factory.mktemp("docker")
+    socket = f"unix://{place}/docker.sock"
+    switches = ["--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false", "--bridge=none"]
+    places = ["--data-root", f"{place}/data", "--exec-root", f"{place}/exec", "--pidfile", f"{place}/pid", "-H", socket]
+    log = (place / "log").open("wb")
+    daemon = subprocess.Popen(["dockerd", *places, *switches, "--storage-driver=overlay2"], stdout=log, stderr=log)
+    try:
+        for _ in range(60):
+            if execute("docker", "-H", socket, "version").returncode == 0 or daemon.poll() is not None:
+                break
+            time.sleep(0.5)
+        loaded = execute("docker", "-H", socket, "load", "-i", str(shielded))
+        if loaded.returncode != 0:
+            pytest.skip(f"docker does not start here: {(place / 'log').read_text(errors='replace')[-300:]}")
+
+        def run(*options: str, image: str = "shielded:test") -> subprocess.CompletedProcess[str]:
+            return execute("docker", "-H", socket, "run", "--rm", "--network=host", *options, image)
+
+        yield run
+    finally:
+        daemon.terminate()
+        daemon.wait(timeout=60)
+        log.close()
+
+
+@pytest.mark.parametrize("options", [(), ("--user", "1000:1000", "--read-only")], ids=["root", "user-read-only"])
+@pytest.mark.parametrize("engine", ["podman", "docker"])
+def test_the_shielded_image_runs_unchanged(
+    engine: str, options: tuple[str, ...], request: pytest.FixtureRequest
+) -> None:
+    run: Run = request.getfixturevalue(engine)
+    done = run(*options)
+    assert (done.returncode, done.stdout) == (0, "hello\n"), done.stderr
