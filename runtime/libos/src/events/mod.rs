@@ -4,11 +4,13 @@
 mod blocking;
 mod pollee;
 mod poller;
+mod several;
 mod sleep_mutex;
 mod wait;
 
 pub use blocking::blocking;
 pub use pollee::{Events, Observer, Pollee, Registration};
 pub use poller::{Poller, poll_host};
+pub use several::{Watched, wait_for_any};
 pub use sleep_mutex::{SleepGuard, SleepMutex};
 pub use wait::{Deadline, Waiter, asleep, sleep_until, wait_until};

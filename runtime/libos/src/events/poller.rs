@@ -17,27 +17,39 @@ pub struct Poller {
     waiter: Arc<dyn Observer>,
     registrations: Vec<Registration>,
     host: Vec<PollEntry>,
+    /// Changes of other events do not end the wait.
+    interest: Events,
 }
 
 impl Poller {
     /// For the calling thread.
     pub fn new() -> Poller {
-        Poller { waiter: Waiter::current(), registrations: Vec::new(), host: Vec::new() }
+        Poller {
+            waiter: Waiter::current(),
+            registrations: Vec::new(),
+            host: Vec::new(),
+            interest: Events::all(),
+        }
     }
 
     /// For another observer (an epoll entry); host descriptors are then the observer's own business.
     pub fn for_observer(observer: Arc<dyn Observer>) -> Poller {
-        Poller { waiter: observer, registrations: Vec::new(), host: Vec::new() }
+        Poller { waiter: observer, registrations: Vec::new(), host: Vec::new(), interest: Events::all() }
+    }
+
+    /// From now on only these events of what is observed matter (and errors and hang-ups always).
+    pub fn set_interest(&mut self, interest: Events) {
+        self.interest = interest | Events::ALWAYS;
     }
 
     /// Be told about changes of `pollee`.
     pub fn observe(&mut self, pollee: &Pollee, events: Events) {
-        self.registrations.push(pollee.register(self.waiter.clone(), events));
+        self.registrations.push(pollee.register(self.waiter.clone(), events & self.interest));
     }
 
     /// Be told when the host descriptor has one of `events`.
     pub fn observe_host(&mut self, fd: &HostFd, events: Events) {
-        self.host.push(host::poll_entry(fd, events.bits() as i16));
+        self.host.push(host::poll_entry(fd, (events & self.interest).bits() as i16));
     }
 
     /// Gives the registrations away, to be kept as long as they are wanted.

@@ -9,6 +9,8 @@ mod limits;
 mod memory;
 mod open;
 mod path;
+mod pipe;
+mod poll;
 mod prctl;
 mod process;
 mod read_write;

@@ -7,8 +7,8 @@ use alloc::string::String;
 
 use super::argument::{Argument, PathAddr};
 use super::{
-    descriptor, directory, exec, identity, limits, memory, open, path, prctl, process, read_write,
-    scheduling, signal, stat, system, thread, time,
+    descriptor, directory, exec, identity, limits, memory, open, path, pipe, poll, prctl, process,
+    read_write, scheduling, signal, stat, system, thread, time,
 };
 use crate::errno::{Errno, Result};
 use crate::process::{Context, Fd};
@@ -89,6 +89,7 @@ syscalls! {
     4 stat(path: PathAddr, at: Addr) = stat::sys_stat [full]
     5 fstat(fd: Fd, at: Addr) = stat::sys_fstat [full]
     6 lstat(path: PathAddr, at: Addr) = stat::sys_lstat [full]
+    7 poll(entries: Addr, count: u32, timeout: i32) = poll::sys_poll [full]
     8 lseek(fd: Fd, offset: i64, whence: u32) = directory::sys_lseek [full]
     9 mmap(at: Addr, length: u64, protection: u64, flags: u32, fd: Fd, offset: u64) = memory::sys_mmap [partly "no huge pages; a shared file mapping reaches its file at msync, munmap and exit"]
     10 mprotect(at: Addr, length: u64, protection: u64) = memory::sys_mprotect [full]
@@ -103,6 +104,8 @@ syscalls! {
     19 readv(fd: Fd, vector: Addr, count: usize) = read_write::sys_readv [full]
     20 writev(fd: Fd, vector: Addr, count: usize) = read_write::sys_writev [full]
     21 access(path: PathAddr, mode: u32) = path::sys_access [full]
+    22 pipe(at: Addr) = pipe::sys_pipe [full]
+    23 select(count: i32, read: Addr, write: Addr, except: Addr, timeout: Addr) = poll::sys_select [full]
     24 sched_yield() = scheduling::sys_sched_yield [full]
     26 msync(at: Addr, length: u64, flags: u32) = memory::sys_msync [full]
     27 mincore(at: Addr, length: u64, vector: Addr) = memory::sys_mincore [partly "anonymous memory counts as resident from its mmap on"]
@@ -203,9 +206,12 @@ syscalls! {
     262 newfstatat(directory: Fd, path: PathAddr, at: Addr, flags: u32) = stat::sys_newfstatat [full]
     267 readlinkat(directory: Fd, path: PathAddr, at: Addr, size: usize) = path::sys_readlinkat [full]
     269 faccessat(directory: Fd, path: PathAddr, mode: u32) = path::sys_faccessat [full]
+    270 pselect6(count: i32, read: Addr, write: Addr, except: Addr, timeout: Addr, mask: Addr) = poll::sys_pselect6 [full]
+    271 ppoll(entries: Addr, count: u32, timeout: Addr, mask: Addr, size: usize) = poll::sys_ppoll [full]
     273 set_robust_list(head: Addr, size: usize) = thread::sys_set_robust_list [full]
     274 get_robust_list(tid: i32, head: Addr, size: Addr) = thread::sys_get_robust_list [full]
     292 dup3(old: Fd, new: Fd, flags: u32) = descriptor::sys_dup3 [full]
+    293 pipe2(at: Addr, flags: u32) = pipe::sys_pipe2 [partly "no notification pipes"]
     297 rt_tgsigqueueinfo(group: i32, tid: i32, number: u32, at: Addr) = signal::sys_rt_tgsigqueueinfo [full]
     302 prlimit64(pid: i32, resource: u32, new: Addr, old: Addr) = limits::sys_prlimit64 [full]
     309 getcpu(cpu: Addr, node: Addr) = scheduling::sys_getcpu [partly "always processor 0"]
