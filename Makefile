@@ -8,7 +8,7 @@ SHELL := bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PYTHON_TREES := $(wildcard src tests examples)
+PYTHON_TREES := $(wildcard src tests examples bench)
 # Set once here so that cargo and the copying below agree on the place.
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 # rustflags from the environment would silently replace the ones that make the two binaries freestanding.

@@ -1,0 +1,1 @@
+"""Benchmarks: the same programs natively and inside, as ratios. ``python -m bench``, or ``make bench``."""

@@ -1,0 +1,79 @@
+"""Runs the micro-benchmarks and program starts natively (chroot) and inside, and prints the ratios."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests import images
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+MANIFEST = '[libos]\nentrypoint = "{program}"\n[loader]\nargv = [{arguments}]\n'
+STARTS = {
+    "start true": ["/usr/bin/true"],
+    "start python3 hello": ["/usr/bin/python3", "-c", "print('hello')"],
+    "start python3 -I -S": ["/usr/bin/python3", "-I", "-S", "-c", "print(1)"],
+}
+ROUNDS = 15
+
+
+def copy_of_rootfs(place: Path) -> Path:
+    root = place / "root"
+    shutil.copytree(images.unpacked(images.debian_tar()), root, symlinks=True, ignore=shutil.ignore_patterns("dev"))
+    source = REPOSITORY / "bench/micro.c"
+    subprocess.run(["gcc", "-O1", "-Wall", "-o", str(root / "usr/bin/micro"), str(source), "-pthread"], check=True)
+    return root
+
+
+def loader_command(root: Path, place: Path, command: list[str]) -> list[str]:
+    """The loader's own command line for a program: what ``casemate run`` ends up in, without Python's start."""
+    manifest = place / "manifest.toml"
+    arguments = ", ".join(f'"{word}"' for word in command)
+    manifest.write_text(MANIFEST.format(program=command[0], arguments=arguments))
+    image = f"oci:{place}/shielded:{abs(hash(tuple(command)))}"
+    casemate = [sys.executable, "-m", "casemate"]
+    build = [*casemate, "build", f"dir:{root}", "-o", image, "--manifest", str(manifest)]
+    subprocess.run(build, check=True, stdout=subprocess.DEVNULL)
+    bundle = place / f"bundle-{abs(hash(tuple(command)))}"
+    subprocess.run([sys.executable, "-m", "bench.unpack", image, str(bundle)], check=True)
+    return [str(bundle / "casemate-host"), "--bundle", str(bundle), "--root", str(root), "--"]
+
+
+def least_ms(command: list[str]) -> float:
+    best = float("inf")
+    for _ in range(ROUNDS):
+        start = time.perf_counter()
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        best = min(best, time.perf_counter() - start)
+    return best * 1000
+
+
+def numbers(command: list[str]) -> dict[str, float]:
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return {name: float(value) for name, value in (line.split() for line in output.splitlines())}
+
+
+def main() -> None:
+    if os.geteuid() != 0:
+        sys.exit("bench: the native side uses chroot: run as root")
+    with tempfile.TemporaryDirectory(prefix="casemate-bench-") as name:
+        place = Path(name)
+        root = copy_of_rootfs(place)
+        native = ["chroot", str(root)]
+        print(f"{'work':28} {'native':>12} {'inside':>12} {'ratio':>7}")
+        inside_micro = numbers(loader_command(root, place, ["/usr/bin/micro"]))
+        for work, value in numbers([*native, "/usr/bin/micro"]).items():
+            print(f"{work:28} {value:9.1f} ns {inside_micro[work]:9.1f} ns {inside_micro[work] / value:6.2f}x")
+        for work, command in STARTS.items():
+            inside = least_ms(loader_command(root, place, command))
+            outside = least_ms([*native, *command])
+            print(f"{work:28} {outside:9.1f} ms {inside:9.1f} ms {inside / outside:6.2f}x")
+
+
+if __name__ == "__main__":
+    main()
