@@ -1,17 +1,14 @@
 //! Time. Anchored on the host's clocks, carried forward by the time-stamp counter, re-anchored every second; the monotonic
 //! clock never goes backwards whatever the host says.
 
+mod anchor;
+
 use core::sync::atomic::{AtomicU64, Ordering::*, fence};
 
 use crate::host;
 use crate::sync::Mutex;
 
-/// Ticks are scaled to ns by a 32.32 fixed-point factor.
-const SHIFT: u32 = 32;
-/// Shortest span over which the counter's frequency is taken.
-const CALIBRATION_NS: u64 = 5_000_000;
-/// Longest time between two looks at the host's clock.
-const ANCHOR_NS: u64 = 1_000_000_000;
+use anchor::Sample;
 
 /// What is needed to compute the time from the counter. `generation` is odd while the others change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,11 +36,8 @@ static PUBLISHED: Published = Published([const { AtomicU64::new(0) }; 7]);
 /// The largest monotonic time handed out.
 static LATEST: AtomicU64 = AtomicU64::new(0);
 
-struct Anchors {
-    first: Option<(u64, u64)>,
-}
-
-static ANCHORS: Mutex<Anchors> = Mutex::new(Anchors { first: None });
+/// The first look at the host's clocks; held while a new anchor is set.
+static FIRST: Mutex<Option<Sample>> = Mutex::new(None);
 
 /// The three clocks in ns.
 #[derive(Clone, Copy, Debug)]
@@ -106,51 +100,36 @@ fn publish(parameters: Parameters) {
 fn anchor() -> Now {
     // The host call comes before the lock: no lock is held across a host call.
     let before = ticks();
-    let [realtime_ns, monotonic_ns, boottime_ns] =
-        host::read_clocks().unwrap_or_else(|| crate::console::fatal("the host gives no time"));
+    let clocks = host::read_clocks().unwrap_or_else(|| crate::console::fatal("the host gives no time"));
     let after = ticks();
-    let at = before + (after.wrapping_sub(before)) / 2;
-    let mut anchors = ANCHORS.lock();
-    let monotonic_ns = monotonic_ns.max(LATEST.load(Relaxed)).min(1 << 62);
-    let realtime_ns = realtime_ns.min(1 << 62);
-    let boot_offset_ns = boottime_ns.saturating_sub(monotonic_ns).min(1 << 60);
-    let mut fresh =
-        Parameters { anchor_ticks: at, monotonic_ns, realtime_ns, boot_offset_ns, ..Parameters::default() };
-    match anchors.first {
-        None => anchors.first = Some((at, monotonic_ns)),
-        Some((first_ticks, first_ns)) => {
-            let (elapsed_ticks, elapsed_ns) = (at.saturating_sub(first_ticks), monotonic_ns - first_ns);
-            if elapsed_ns >= CALIBRATION_NS && elapsed_ticks > elapsed_ns / 16 {
-                fresh.factor =
-                    (((elapsed_ns as u128) << SHIFT) / elapsed_ticks as u128).min(u64::MAX as u128) as u64;
-                // A longer base gives a better factor: look again soon while it is short.
-                let span = elapsed_ns.min(ANCHOR_NS);
-                fresh.valid_ticks = (((span as u128) << SHIFT) / fresh.factor.max(1) as u128) as u64;
-            }
-        }
+    let sample = Sample::new(before + after.wrapping_sub(before) / 2, clocks);
+    let mut first = FIRST.lock();
+    let old = parameters();
+    // Another thread may have set a later anchor meanwhile: that one counts.
+    if sample.ticks > old.anchor_ticks {
+        publish(anchor::next(&old, first.get_or_insert(sample), &sample, LATEST.load(Relaxed)));
     }
-    // Another thread may have set a later anchor meanwhile; never step back behind it.
-    if fresh.anchor_ticks >= parameters().anchor_ticks {
-        publish(fresh);
-    }
-    drop(anchors);
-    let monotonic_ns = LATEST.fetch_max(monotonic_ns, Relaxed).max(monotonic_ns);
-    Now { realtime_ns, monotonic_ns, boottime_ns: monotonic_ns + boot_offset_ns }
+    drop(first);
+    let p = parameters();
+    at(&p, p.elapsed_ns(ticks()).unwrap_or(0))
 }
 
-/// The time now. No host call while the anchor is fresh.
-pub fn now() -> Now {
-    let p = parameters();
-    let elapsed = ticks().wrapping_sub(p.anchor_ticks);
-    if elapsed >= p.valid_ticks {
-        return anchor();
-    }
-    let elapsed_ns = ((elapsed as u128 * p.factor as u128) >> SHIFT) as u64;
+/// The times `elapsed_ns` after the anchor. What was once handed out is not gone back behind.
+fn at(p: &Parameters, elapsed_ns: u64) -> Now {
     let computed = p.monotonic_ns + elapsed_ns;
     let monotonic_ns = LATEST.fetch_max(computed, Relaxed).max(computed);
     Now {
         realtime_ns: p.realtime_ns + elapsed_ns,
         monotonic_ns,
         boottime_ns: monotonic_ns + p.boot_offset_ns,
+    }
+}
+
+/// The time now. No host call while the anchor is fresh.
+pub fn now() -> Now {
+    let p = parameters();
+    match p.elapsed_ns(ticks()) {
+        Some(elapsed_ns) => at(&p, elapsed_ns),
+        None => anchor(),
     }
 }
