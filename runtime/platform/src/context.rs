@@ -3,7 +3,7 @@
 use core::sync::atomic::Ordering::*;
 
 use crate::area;
-use crate::entry::{TRAP_EXCEPTION, TRAP_SYSCALL, casemate_user_run};
+use crate::entry::{TRAP_EXCEPTION, TRAP_SYSCALL, user_run};
 
 /// Offsets of fields, for assembly.
 pub(crate) mod layout {
@@ -123,7 +123,7 @@ impl UserContext {
     pub fn run(&mut self) -> Trap {
         // SAFETY: the context is exclusively borrowed until the call returns; the entry code keeps the library OS's
         // callee-saved registers and stack, and hands control to the program, which holds no reference to enclave data.
-        let kind = unsafe { casemate_user_run(self) };
+        let kind = unsafe { user_run(self) };
         if kind == TRAP_SYSCALL {
             return Trap::Syscall;
         }

@@ -18,7 +18,9 @@ core::arch::global_asm!(
     .globl casemate_entry_code_begin
 casemate_entry_code_begin:
 
-    // u32 casemate_user_run(UserContext *rdi): into the program until it traps.
+    // u32 casemate_user_run(UserContext *rdi): into the program until it traps. Entered by a jump, with the return address
+    // pushed, and left by a jump: a call and a return here would leave the processor's return stack one off, and each
+    // system call would cost two mispredicted returns, ours and the program's.
     .globl casemate_user_run
 casemate_user_run:
     push rbx
@@ -94,7 +96,8 @@ casemate_run_return:
     pop r12
     pop rbp
     pop rbx
-    ret
+    pop rcx
+    jmp rcx
 
     // A rewritten call site: rcx = where the program goes on; r11 is free.
     .balign 64
@@ -193,7 +196,7 @@ casemate_on_stack:
 );
 
 unsafe extern "C" {
-    pub(crate) fn casemate_user_run(context: *mut crate::context::UserContext) -> u32;
+    fn casemate_user_run();
     pub(crate) fn casemate_on_stack(
         argument: u64,
         stack_top: u64,
@@ -206,6 +209,29 @@ unsafe extern "C" {
     fn casemate_run_refused();
     fn casemate_entry_code_begin();
     fn casemate_entry_code_end();
+}
+
+/// Runs the program with these registers until it traps; the kind of trap.
+///
+/// # Safety
+/// `context` is exclusively the caller's until this returns, and this thread has its area.
+#[inline]
+pub(crate) unsafe fn user_run(context: *mut crate::context::UserContext) -> u32 {
+    let kind: u32;
+    // SAFETY: the entry code keeps rbx, rbp, r12 to r15 and the stack; everything else is declared clobbered.
+    unsafe {
+        core::arch::asm!(
+            "lea rax, [rip + 2f]",
+            "push rax",
+            "jmp {run}",
+            "2:",
+            run = sym casemate_user_run,
+            inout("rdi") context => _,
+            lateout("eax") kind,
+            clobber_abi("C"),
+        );
+    }
+    kind
 }
 
 /// Where rewritten call sites enter.
