@@ -218,6 +218,11 @@ pub trait Mappable: Send + Sync {
     /// Writes back bytes of a shared mapping; what lies beyond the end of the file is dropped.
     fn write_pages(&self, offset: u64, bytes: &[u8]) -> Result<()>;
 
+    /// Whether shared mappings may be writable (a sealed memfd's may not).
+    fn may_write_shared(&self) -> bool {
+        true
+    }
+
     /// The system-call sites of the file in the index, for an ELF file of the image.
     fn sites(&self) -> Option<Arc<dyn SiteTable>> {
         None

@@ -6,9 +6,14 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, Ordering::*};
 
 use casemate_platform::sync::Mutex;
+use linux_raw_sys::general as raw;
+use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use crate::errno::{Errno, Result};
 use crate::events::{Deadline, Events, Pollee, wait_until};
+use crate::file::{File, OpenFlags, Whence};
+use crate::process::Context;
+use crate::user_space::{self, Addr};
 
 /// Who holds a record lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -220,6 +225,100 @@ fn join(records: &mut Vec<Record>, mut new: Record) {
     });
     records.push(new);
     records.sort_by_key(|held| held.start);
+}
+
+/// struct flock of fcntl(2).
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable)]
+#[repr(C)]
+struct UserLock {
+    kind: i16,
+    whence: i16,
+    padding: u32,
+    start: i64,
+    length: i64,
+    pid: i32,
+    padding_at_end: u32,
+}
+
+const READ_LOCK: i16 = raw::F_RDLCK as i16;
+const WRITE_LOCK: i16 = raw::F_WRLCK as i16;
+const UNLOCK: i16 = raw::F_UNLCK as i16;
+
+impl UserLock {
+    /// First and last byte: `EINVAL`, `EOVERFLOW`.
+    fn range(&self, file: &dyn File) -> Result<(u64, u64)> {
+        let base = match u32::try_from(self.whence) {
+            Ok(raw::SEEK_SET) => 0,
+            Ok(raw::SEEK_CUR) => file.seek(0, Whence::Current)? as i64,
+            Ok(raw::SEEK_END) => file.stat()?.size as i64,
+            _ => return Err(Errno::EINVAL),
+        };
+        let start = base.checked_add(self.start).ok_or(Errno::EOVERFLOW)?;
+        // A negative length means the bytes before the start.
+        let (first, last) = match self.length {
+            0 => (start, None),
+            1.. => (start, Some(start.checked_add(self.length - 1).ok_or(Errno::EOVERFLOW)?)),
+            ..0 => (start.checked_add(self.length).ok_or(Errno::EINVAL)?, Some(start - 1)),
+        };
+        let first = u64::try_from(first).map_err(|_| Errno::EINVAL)?;
+        Ok((first, last.map_or(u64::MAX, |last| last as u64)))
+    }
+
+    /// What F_GETLK answers about a lock in the way.
+    fn of(held: &Record) -> UserLock {
+        let to_end = held.last >= i64::MAX as u64;
+        UserLock {
+            kind: if held.exclusive { WRITE_LOCK } else { READ_LOCK },
+            whence: raw::SEEK_SET as i16,
+            padding: 0,
+            start: held.start as i64,
+            length: if to_end { 0 } else { (held.last - held.start + 1) as i64 },
+            pid: if let Owner::Process(pid) = held.owner { pid as i32 } else { -1 },
+            padding_at_end: 0,
+        }
+    }
+}
+
+/// F_GETLK, F_SETLK, F_SETLKW and their F_OFD_* forms; `argument` is where struct flock lies.
+pub fn fcntl(ctx: &Context, file: &Arc<dyn File>, command: u32, argument: Addr) -> Result<usize> {
+    let of_description = matches!(command, raw::F_OFD_GETLK | raw::F_OFD_SETLK | raw::F_OFD_SETLKW);
+    let query = matches!(command, raw::F_GETLK | raw::F_OFD_GETLK);
+    let wait = matches!(command, raw::F_SETLKW | raw::F_OFD_SETLKW);
+    let flags = file.status().get();
+    if flags.contains(OpenFlags::PATH) {
+        return Err(Errno::EBADF);
+    }
+    let mut wanted: UserLock = user_space::read(argument)?;
+    if query && !matches!(wanted.kind, READ_LOCK | WRITE_LOCK) {
+        return Err(Errno::EINVAL);
+    }
+    let (start, last) = wanted.range(&**file)?;
+    if of_description && wanted.pid != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let owner = if of_description {
+        Owner::Description(Arc::as_ptr(file).cast::<()>() as usize)
+    } else {
+        Owner::Process(ctx.process().pid)
+    };
+    let record = Record { start, last, exclusive: wanted.kind == WRITE_LOCK, owner };
+    let locks = file.location().and_then(|place| place.inode().locks()).ok_or(Errno::EINVAL)?;
+    if query {
+        match locks.conflict(&record) {
+            Some(held) => wanted = UserLock::of(&held),
+            None => wanted.kind = UNLOCK,
+        }
+        user_space::write(argument, &wanted)?;
+        return Ok(0);
+    }
+    match wanted.kind {
+        READ_LOCK if !flags.readable() => return Err(Errno::EBADF),
+        WRITE_LOCK if !flags.writable() => return Err(Errno::EBADF),
+        READ_LOCK | WRITE_LOCK => locks.lock_record(&record, wait)?,
+        UNLOCK => locks.unlock_record(&record),
+        _ => return Err(Errno::EINVAL),
+    }
+    Ok(0)
 }
 
 struct WaitEdge(Option<(u32, u32)>);

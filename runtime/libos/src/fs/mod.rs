@@ -12,6 +12,7 @@ pub mod node;
 pub mod open;
 pub mod page;
 pub mod resolve;
+pub mod size_limit;
 pub mod start;
 pub mod statfs;
 pub mod stream;

@@ -27,5 +27,9 @@ pub const TMPFS: u64 = 0x0102_1994;
 pub const PROC: u64 = 0x9fa0;
 /// SYSFS_MAGIC.
 pub const SYSFS: u64 = 0x6265_6572;
-/// PIPEFS_MAGIC, SOCKFS_MAGIC and the like have no sizes.
+/// PIPEFS_MAGIC; this one and those below have no sizes.
+pub const PIPE: u64 = 0x5049_5045;
+/// SOCKFS_MAGIC.
+pub const SOCKET: u64 = 0x534f_434b;
+/// ANON_INODE_FS_MAGIC.
 pub const ANONYMOUS: u64 = 0x0904_1934;

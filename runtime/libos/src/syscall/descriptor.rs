@@ -2,9 +2,12 @@
 
 use crate::errno::{Errno, Result};
 use crate::file::OpenFlags;
+use crate::fs::lock;
 use crate::process::{Context, Fd, Resource};
 use crate::user_space::{self, Addr};
 use linux_raw_sys::general as raw;
+
+use super::memfd;
 
 /// dup(2).
 pub fn sys_dup(ctx: &Context, fd: Fd) -> Result<usize> {
@@ -57,6 +60,13 @@ pub fn sys_fcntl(ctx: &Context, fd: Fd, command: u32, argument: u64) -> Result<u
             file.status().set(argument as u32);
             Ok(0)
         }
+        raw::F_GETLK
+        | raw::F_SETLK
+        | raw::F_SETLKW
+        | raw::F_OFD_GETLK
+        | raw::F_OFD_SETLK
+        | raw::F_OFD_SETLKW => lock::fcntl(ctx, &file, command, Addr(argument)),
+        memfd::F_ADD_SEALS | memfd::F_GET_SEALS => memfd::fcntl(&file, command, argument),
         raw::F_GETOWN | raw::F_GETSIG | raw::F_GETLEASE => Ok(if command == raw::F_GETLEASE { 2 } else { 0 }),
         raw::F_SETOWN | raw::F_SETSIG => Ok(0),
         _ => Err(Errno::EINVAL),

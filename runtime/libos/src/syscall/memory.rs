@@ -78,7 +78,14 @@ pub fn sys_mmap(
             });
         }
         may_write = !shared || open.writable();
-        mapped = Some((file.mapping()?, offset));
+        let mapping = file.mapping()?;
+        if shared && !mapping.may_write_shared() {
+            if protection.write {
+                return Err(Errno::EPERM);
+            }
+            may_write = false;
+        }
+        mapped = Some((mapping, offset));
     }
     check_limits(ctx, length, protection.write && !shared)?;
     let space = ctx.process().address_space();

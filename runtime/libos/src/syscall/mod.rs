@@ -1,28 +1,36 @@
 //! System calls: the table, and one file a call family.
 
 mod argument;
+mod attributes;
 mod descriptor;
 mod directory;
 mod exec;
 mod identity;
 mod limits;
+mod link;
+mod lock;
+mod memfd;
 mod memory;
 mod open;
 mod path;
 mod pipe;
 mod poll;
+mod positioned;
 mod prctl;
 mod process;
 mod read_write;
 pub mod scheduling;
 pub mod signal;
 mod stat;
+mod statfs;
 pub mod system;
 #[macro_use]
 mod table;
 mod thread;
 mod time;
 mod trace;
+mod transfer;
+mod xattr;
 
 pub use argument::{Argument, PathAddr};
 pub use table::{ALL, State, dispatch, name, show};

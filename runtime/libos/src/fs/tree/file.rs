@@ -14,6 +14,7 @@ use crate::file::{File, Mappable, OpenFlags, SiteTable, StatusFlags, Whence};
 use crate::fs::Location;
 use crate::fs::image::ImageFile;
 use crate::fs::inode::Inode;
+use crate::fs::size_limit;
 use crate::fs::turn::Turn;
 use crate::io::{Sink, Source};
 use crate::process::Process;
@@ -41,11 +42,31 @@ impl RegularFile {
     }
 
     fn write_to(&self, source: &mut Source, at: WriteAt) -> Result<(usize, u64)> {
-        let done = self.content()?.write_at(source, at)?;
+        let content = self.content()?;
+        if source.remaining() > 0 {
+            let begin = if let WriteAt::Offset(offset) = at { offset } else { content.size() };
+            source.limit(size_limit::room(begin)?.min(usize::MAX as u64) as usize);
+        }
+        let done = content.write_at(source, at)?;
         if done.0 > 0 {
             self.inode.contents_changed(false);
         }
         Ok(done)
+    }
+
+    /// Writes at the end, whatever O_APPEND says; `moves` takes the position along (RWF_APPEND).
+    pub fn append(&self, source: &mut Source, moves: bool) -> Result<usize> {
+        let _turn = if moves { Some(self.turn.take()?) } else { None };
+        let (count, end) = self.write_to(source, WriteAt::End)?;
+        if moves {
+            self.position.store(end, Relaxed);
+        }
+        Ok(count)
+    }
+
+    /// The seals of a file in memory; files of the image have none.
+    pub fn seals(&self) -> Option<&Content> {
+        self.inode.content().filter(|_| self.inode.is_in_memory())
     }
 
     fn no_atime(&self) -> bool {
@@ -208,6 +229,11 @@ impl Mappable for FileMapping {
         content.write_back(offset, bytes)?;
         self.inode.contents_changed(true);
         Ok(())
+    }
+
+    fn may_write_shared(&self) -> bool {
+        let seals = self.inode.content().map_or(0, Content::seals);
+        seals & (seal::WRITE | seal::FUTURE_WRITE) == 0
     }
 
     fn sites(&self) -> Option<Arc<dyn SiteTable>> {

@@ -11,7 +11,7 @@ use casemate_index::{FileKind, InodeNumber};
 use casemate_platform::sync::{Mutex, Once};
 
 use super::Tree;
-use super::content::Content;
+use super::content::{Content, seal};
 use super::directory::{Directory, Found};
 use super::file::RegularFile;
 use crate::errno::{Errno, Result};
@@ -183,6 +183,11 @@ impl TreeInode {
     /// Device of the tree.
     pub fn device(&self) -> u64 {
         self.tree.device
+    }
+
+    /// Whether its tree has no image below: a tmpfs, or the file system of memfds.
+    pub fn is_in_memory(&self) -> bool {
+        self.tree.image.is_none()
     }
 
     fn image(&self) -> Option<&Image> {
@@ -459,6 +464,12 @@ impl Inode for TreeInode {
     }
 
     fn set(&self, change: &AttributeChange) -> Result<()> {
+        if let (Some(new), Some(content)) = (change.permissions, self.content())
+            && content.seals() & seal::EXEC != 0
+            && (new ^ self.attributes.lock().permissions) & 0o111 != 0
+        {
+            return Err(Errno::EPERM);
+        }
         let resized = match change.size {
             Some(size) => self.content().ok_or(Errno::EINVAL)?.set_size(size)?,
             None => false,

@@ -1,0 +1,39 @@
+//! RLIMIT_FSIZE: how far a process may write.
+
+use alloc::sync::Arc;
+
+use casemate_platform::thread;
+
+use crate::errno::{Errno, Result};
+use crate::process::{Resource, Thread};
+use crate::signal::{Signal, SignalInfo, send_to_thread};
+
+/// The limit of the calling process; none before there are processes (and in unit tests).
+fn limit() -> u64 {
+    let of = |thread: &Arc<Thread>| thread.process().limits.get(Resource::FileSize).0;
+    thread::with_local::<Arc<Thread>, _>(of).unwrap_or(u64::MAX)
+}
+
+/// The call goes too far: SIGXFSZ and `EFBIG`.
+fn refuse() -> Result<()> {
+    let current = thread::with_local::<Arc<Thread>, _>(Arc::clone);
+    if let Some(current) = current {
+        let uid = current.process().credentials.read().uid;
+        let info = SignalInfo::from_process(Signal::XFSZ, 0, current.process().pid, uid);
+        send_to_thread(&current, info)?;
+    }
+    Err(Errno::EFBIG)
+}
+
+/// Checks a change of a file's size.
+pub fn check(old: u64, new: u64) -> Result<()> {
+    if new > old && new > limit() { refuse() } else { Ok(()) }
+}
+
+/// Bytes that may be written at `offset`; none is an error.
+pub fn room(offset: u64) -> Result<u64> {
+    match limit().saturating_sub(offset) {
+        0 => refuse().map(|()| 0),
+        room => Ok(room),
+    }
+}
