@@ -19,7 +19,7 @@ const EAGER_LIMIT: u64 = 64 * 1024;
 /// What a program cannot map whatever the enclave's layout (vm.mmap_min_addr).
 const LOWEST: u64 = 64 * 1024;
 /// One past the last address of a Linux program (TASK_SIZE).
-const TASK_SIZE: u64 = (1 << 47) - PAGE;
+pub(super) const TASK_SIZE: u64 = (1 << 47) - PAGE;
 /// MAP_32BIT mappings lie here.
 const LOW_WINDOW: Span = Span { start: 0x4000_0000, end: 0x8000_0000 };
 
@@ -95,9 +95,9 @@ impl MapRequest {
 }
 
 /// A place that was found, and which parts of it were not this process's before.
-struct Place {
-    span: Span,
-    fresh: Vec<Span>,
+pub(super) struct Place {
+    pub(super) span: Span,
+    pub(super) fresh: Vec<Span>,
 }
 
 impl AddressSpace {
@@ -193,7 +193,7 @@ impl AddressSpace {
         }
     }
 
-    fn place(&self, placement: Placement, length: u64) -> Result<Place> {
+    pub(super) fn place(&self, placement: Placement, length: u64) -> Result<Place> {
         let bounds = self.bounds();
         match placement {
             Placement::Fixed(address) => {
@@ -245,7 +245,7 @@ impl AddressSpace {
     }
 
     /// Claims a span in which this process has no mapping; room kept for the heap may be used so.
-    fn claim_unmapped(&self, span: Span) -> Option<Place> {
+    pub(super) fn claim_unmapped(&self, span: Span) -> Option<Place> {
         if self.is_occupied(span) || self.state.lock().vmas.overlapping(span).next().is_some() {
             return None;
         }
@@ -325,7 +325,7 @@ impl State {
 }
 
 /// Ends the change and drops what was carved out, trampolines included.
-fn drop_carved(space: &AddressSpace, gone: Vec<Vma>, change: crate::events::SleepGuard) {
+pub(super) fn drop_carved(space: &AddressSpace, gone: Vec<Vma>, change: crate::events::SleepGuard) {
     let had_code = gone.iter().any(|vma| vma.trampoline.is_some());
     if had_code {
         // Files may go away with the mappings: their last reference is dropped after the lock.

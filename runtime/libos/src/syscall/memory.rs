@@ -4,7 +4,7 @@ use casemate_platform::pages::Protection;
 use linux_raw_sys::general as raw;
 
 use crate::errno::{Errno, Result};
-use crate::mm::{AddressSpace, Advice, MapRequest, PAGE, Placement, Span, page_up};
+use crate::mm::{AddressSpace, Advice, MapRequest, PAGE, Placement, RemapRequest, Span, page_up};
 use crate::process::{Context, Fd, Resource};
 use crate::user_space::{self, Access, Addr};
 
@@ -135,6 +135,33 @@ fn check_limits(ctx: &Context, length: u64, data: bool) -> Result<()> {
 pub fn sys_munmap(ctx: &Context, address: Addr, length: u64) -> Result<usize> {
     ctx.process().address_space().unmap(address.0, length)?;
     Ok(0)
+}
+
+/// mremap(2).
+pub fn sys_mremap(
+    ctx: &Context,
+    address: Addr,
+    old_length: u64,
+    new_length: u64,
+    flags: u32,
+    target: u64,
+) -> Result<usize> {
+    if flags & !(raw::MREMAP_MAYMOVE | raw::MREMAP_FIXED | raw::MREMAP_DONTUNMAP) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    if new_length > old_length {
+        // Whether it counts as data depends on a mapping that is looked at later; most that grow do.
+        check_limits(ctx, new_length - old_length, true)?;
+    }
+    let start = ctx.process().address_space().remap(RemapRequest {
+        address: address.0,
+        old_length,
+        new_length,
+        may_move: flags & raw::MREMAP_MAYMOVE != 0,
+        fixed: (flags & raw::MREMAP_FIXED != 0).then_some(target),
+        keep_old: flags & raw::MREMAP_DONTUNMAP != 0,
+    })?;
+    Ok(start as usize)
 }
 
 /// mprotect(2).

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::fake::{BASE, FakeFile, FakePages, space};
 use crate::errno::Errno;
-use crate::mm::{AddressSpace, Advice, FaultOutcome, MapRequest, PAGE, Placement, Span};
+use crate::mm::{AddressSpace, Advice, FaultOutcome, MapRequest, PAGE, Placement, RemapRequest, Span};
 use crate::user_space::Access;
 
 const PAGES: u64 = 48;
@@ -22,6 +22,7 @@ enum Call {
     Discard { at: u64, pages: u64 },
     Write { at: u64, value: u8 },
     Lock { at: u64, pages: u64 },
+    Remap { at: u64, old: u64, new: u64, to: Option<u64>, how: u8 },
 }
 
 fn call() -> impl Strategy<Value = Call> {
@@ -33,7 +34,9 @@ fn call() -> impl Strategy<Value = Call> {
         3 => (at.clone(), pages.clone(), rights).prop_map(|(at, pages, rights)| Call::Protect { at, pages, rights }),
         1 => (at.clone(), pages.clone()).prop_map(|(at, pages)| Call::Discard { at, pages }),
         4 => (at.clone(), 1..=255u8).prop_map(|(at, value)| Call::Write { at, value }),
-        1 => (at, pages).prop_map(|(at, pages)| Call::Lock { at, pages }),
+        1 => (at.clone(), pages.clone()).prop_map(|(at, pages)| Call::Lock { at, pages }),
+        4 => (at.clone(), pages.clone(), pages, prop::option::of(at), 0..4u8)
+            .prop_map(|(at, old, new, to, how)| Call::Remap { at, old, new, to, how }),
     ]
 }
 
@@ -111,11 +114,95 @@ impl Pair {
                     self.model.get_mut(&at).unwrap().first_byte = value;
                 }
             }
+            Call::Remap { at, old, new, to, how } => self.run_remap(at, old, new, to, how),
             Call::Lock { at, pages } => {
                 let whole = (at..at + pages).all(|page| self.model.contains_key(&page));
                 let span = Span::new(address(at), address(at + pages));
                 assert_eq!(self.space.set_locked(span, at % 2 == 0).is_ok(), whole);
             }
+        }
+    }
+
+    /// mremap with `how`: 0 in place only, 1 and 2 anywhere, 3 leaving the old mapping.
+    fn run_remap(&mut self, at: u64, old: u64, new: u64, to: Option<u64>, how: u8) {
+        let keep_old = how == 3;
+        let new = if keep_old { old } else { new };
+        let to = to.filter(|_| how != 0);
+        let mapping = |page: u64| self.space.state.lock().vmas.find(BASE + page * PAGE).cloned();
+        let whole = |page: u64, count: u64| {
+            mapping(page).is_some_and(|vma| vma.span.end >= BASE + (page + count) * PAGE)
+        };
+        let result = |pair: &Pair| {
+            pair.space.remap(RemapRequest {
+                address: BASE + at * PAGE,
+                old_length: old * PAGE,
+                new_length: new * PAGE,
+                may_move: how != 0,
+                fixed: to.map(|to| BASE + to * PAGE),
+                keep_old,
+            })
+        };
+        let overlaps = to.is_some_and(|to| to < at + old && at < to + new);
+        let expected = match mapping(at) {
+            None => Some(Errno::EFAULT),
+            Some(_) if overlaps => Some(Errno::EINVAL),
+            Some(_) => None,
+        };
+        if let Some(error) = expected {
+            assert_eq!(result(self), Err(error));
+            return;
+        }
+        let moves = to.is_some() || keep_old;
+        // What is cut off, and what is replaced when the mapping also becomes shorter, goes first.
+        let kept = old.min(new);
+        let refused = (moves || new > old) && !whole(at, kept);
+        let ends_there = mapping(at + kept - 1).is_some_and(|vma| vma.span.end == BASE + (at + kept) * PAGE);
+        let found = result(self);
+        if new < old {
+            self.model.retain(|page, _| !(at + new..at + old).contains(page));
+            if let Some(to) = to {
+                self.model.retain(|page, _| !(to..to + new).contains(page));
+            }
+        }
+        if refused {
+            assert_eq!(found, Err(Errno::EFAULT));
+            return;
+        }
+        let grows = !moves && new > old && ends_there && self.free(at + old, new - old);
+        let target = match (found, to) {
+            (Ok(address), _) => (address - BASE) / PAGE,
+            (Err(error), to) => {
+                assert_eq!(error, Errno::ENOMEM);
+                assert!(!grows, "there was room behind it");
+                let room = match to {
+                    Some(to) => to + new <= PAGES,
+                    None => (0..PAGES).any(|start| self.free(start, new)),
+                };
+                assert!(how == 0 || !room, "there was room");
+                return;
+            }
+        };
+        match to {
+            Some(to) => assert_eq!(target, to),
+            None if !moves && (new <= old || grows) => assert_eq!(target, at),
+            None => assert!(self.free(target, new)),
+        }
+        if !moves && new <= old {
+            return;
+        }
+        let pages: Vec<ModelPage> = (at..at + kept).map(|page| self.model[&page]).collect();
+        for (page, model) in (at..).zip(&pages) {
+            if keep_old {
+                self.model.insert(page, ModelPage::fresh(model.protection, model.file));
+            } else {
+                self.model.remove(&page);
+            }
+        }
+        for offset in 0..new {
+            let page = pages.get(offset as usize).copied().unwrap_or_else(|| {
+                ModelPage::fresh(pages[0].protection, pages[0].file.map(|first| first + offset))
+            });
+            self.model.insert(target + offset, page);
         }
     }
 
