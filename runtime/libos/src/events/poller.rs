@@ -52,6 +52,11 @@ impl Poller {
         self.host.push(host::poll_entry(fd, (events & self.interest).bits() as i16));
     }
 
+    /// The host descriptors that were observed, for a wait that has more of them.
+    pub(super) fn take_host(&mut self) -> Vec<PollEntry> {
+        core::mem::take(&mut self.host)
+    }
+
     /// Gives the registrations away, to be kept as long as they are wanted.
     pub fn into_registrations(self) -> Vec<Registration> {
         self.registrations

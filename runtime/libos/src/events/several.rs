@@ -34,12 +34,17 @@ pub fn wait_for_any(watched: &mut [Watched], deadline: Deadline) -> Result<usize
         let waits = ready == 0 && deadline.left() != Some(0) && !current.has_signal();
         if waits && registered.is_none() {
             // Register first, then look again: what becomes ready in between is not missed.
-            registered = Some(register(watched));
+            let mut poller = register(watched);
+            host.entries.append(&mut poller.take_host());
+            registered = Some(poller);
             continue;
         }
         let left = if waits { deadline.left() } else { Some(0) };
         if !host.entries.is_empty() {
             ready += host.poll(watched, left)?;
+            if waits && ready == 0 {
+                ready = look(watched);
+            }
         } else if waits {
             thread::park(left);
             ready = look(watched);
@@ -81,7 +86,7 @@ fn register(watched: &[Watched]) -> Poller {
 /// The host's descriptors among them.
 struct HostPart {
     entries: Vec<PollEntry>,
-    /// Where each belongs.
+    /// Where each belongs; entries beyond these only end the wait (an epoll's own descriptor of the host).
     places: Vec<usize>,
 }
 
@@ -99,9 +104,11 @@ impl HostPart {
 
     fn poll(&mut self, watched: &mut [Watched], timeout_ns: Option<u64>) -> Result<usize> {
         match host::fd_poll(&mut self.entries, timeout_ns) {
-            Ok(ready) => {
+            Ok(_) => {
+                let mut ready = 0;
                 for (entry, &place) in self.entries.iter().zip(&self.places) {
                     watched[place].found = Events::from_bits_truncate(entry.revents as u16 as u32);
+                    ready += (entry.revents != 0) as usize;
                 }
                 Ok(ready)
             }

@@ -1,5 +1,7 @@
 //! Communication between threads and processes that stays inside: futexes, pipes, event counters, readiness sets.
 
+pub mod epoll;
+pub mod eventfd;
 pub mod futex;
 pub mod pipe;
 

@@ -4,6 +4,8 @@ mod argument;
 mod attributes;
 mod descriptor;
 mod directory;
+mod epoll;
+mod eventfd;
 mod exec;
 mod identity;
 mod limits;

@@ -6,11 +6,7 @@
 use alloc::string::String;
 
 use super::argument::{Argument, PathAddr};
-use super::{
-    attributes, descriptor, directory, exec, identity, limits, link, lock, memfd, memory, open, path, pipe,
-    poll, positioned, prctl, process, read_write, scheduling, signal, stat, statfs, system, thread, time,
-    transfer, xattr,
-};
+use super::{attributes, descriptor, directory, epoll, eventfd, exec, identity, limits, link, lock, memfd, memory, open, path, pipe, poll, positioned, prctl, process, read_write, scheduling, signal, stat, statfs, system, thread, time, transfer, xattr};
 use crate::errno::{Errno, Result};
 use crate::process::{Context, Fd};
 use crate::user_space::Addr;
@@ -230,6 +226,7 @@ syscalls! {
     202 futex(at: Addr, operation: i32, value: u32, timeout: u64, second: Addr, third: u32) = thread::sys_futex [partly "no priority inheritance"]
     203 sched_setaffinity(tid: i32, size: usize, at: Addr) = scheduling::sys_sched_setaffinity [partly "without effect"]
     204 sched_getaffinity(tid: i32, size: usize, at: Addr) = scheduling::sys_sched_getaffinity [full]
+    213 epoll_create(size: i32) = epoll::sys_epoll_create [full]
     217 getdents64(fd: Fd, at: Addr, size: u32) = directory::sys_getdents64 [full]
     218 set_tid_address(at: Addr) = thread::sys_set_tid_address [full]
     221 fadvise64(fd: Fd, offset: i64, length: i64, advice: u32) = transfer::sys_fadvise64 [partly "without effect"]
@@ -238,6 +235,8 @@ syscalls! {
     229 clock_getres(clock: i32, at: Addr) = time::sys_clock_getres [full]
     230 clock_nanosleep(clock: i32, flags: u32, at: Addr, rest: Addr) = time::sys_clock_nanosleep [partly "not on processor clocks; a later change of the real time is not followed"]
     231 exit_group(status: i32) = process::sys_exit_group [full]
+    232 epoll_wait(epoll: Fd, events: Addr, count: i32, timeout: i32) = epoll::sys_epoll_wait [full]
+    233 epoll_ctl(epoll: Fd, operation: u32, fd: Fd, event: Addr) = epoll::sys_epoll_ctl [partly "one host descriptor under two numbers in one epoll is EEXIST"]
     234 tgkill(group: i32, tid: i32, number: u32) = signal::sys_tgkill [full]
     235 utimes(path: PathAddr, times: Addr) = attributes::sys_utimes [full]
     237 mbind(at: Addr, length: u64, mode: u32, nodes: Addr, count: u64, flags: u32) = memory::sys_mbind [partly "one node: without effect"]
@@ -264,7 +263,11 @@ syscalls! {
     275 splice(input: Fd, in_offset: Addr, out: Fd, out_offset: Addr, length: usize, flags: u32) = transfer::sys_splice [partly "always EINVAL"]
     277 sync_file_range(fd: Fd, offset: i64, length: i64, flags: u32) = transfer::sys_sync_file_range [full]
     280 utimensat(dirfd: Fd, path: PathAddr, times: Addr, flags: u32) = attributes::sys_utimensat [full]
+    281 epoll_pwait(epoll: Fd, events: Addr, count: i32, timeout: i32, mask: Addr, size: usize) = epoll::sys_epoll_pwait [full]
+    284 eventfd(count: u32) = eventfd::sys_eventfd [full]
     285 fallocate(fd: Fd, mode: u32, offset: i64, length: i64) = transfer::sys_fallocate [partly "no collapsing, inserting and unsharing"]
+    290 eventfd2(count: u32, flags: u32) = eventfd::sys_eventfd2 [full]
+    291 epoll_create1(flags: u32) = epoll::sys_epoll_create1 [full]
     292 dup3(old: Fd, new: Fd, flags: u32) = descriptor::sys_dup3 [full]
     293 pipe2(at: Addr, flags: u32) = pipe::sys_pipe2 [partly "no notification pipes"]
     295 preadv(fd: Fd, vector: Addr, count: usize, low: i64) = positioned::sys_preadv [full]
@@ -290,5 +293,6 @@ syscalls! {
     436 close_range(first: u32, last: u32, flags: u32) = open::sys_close_range [full]
     437 openat2(directory: Fd, path: PathAddr, at: Addr, size: usize) = open::sys_openat2 [full]
     439 faccessat2(directory: Fd, path: PathAddr, mode: u32, flags: u32) = path::sys_faccessat2 [full]
+    441 epoll_pwait2(epoll: Fd, events: Addr, count: i32, timeout: Addr, mask: Addr, size: usize) = epoll::sys_epoll_pwait2 [partly "takes six arguments"]
     452 fchmodat2(dirfd: Fd, path: PathAddr, mode: u32, flags: u32) = attributes::sys_fchmodat2 [full]
 }
