@@ -6,7 +6,11 @@
 use alloc::string::String;
 
 use super::argument::{Argument, PathAddr};
-use super::{attributes, descriptor, directory, epoll, eventfd, exec, identity, limits, link, lock, memfd, memory, open, path, pipe, poll, positioned, prctl, process, read_write, scheduling, signal, stat, statfs, system, thread, time, transfer, xattr};
+use super::{
+    attributes, descriptor, directory, epoll, eventfd, exec, identity, limits, link, lock, memfd, memory,
+    open, path, pipe, poll, positioned, prctl, process, read_write, scheduling, signal, stat, statfs, system,
+    thread, time, transfer, xattr,
+};
 use crate::errno::{Errno, Result};
 use crate::process::{Context, Fd};
 use crate::user_space::Addr;
