@@ -99,7 +99,7 @@ impl AddressSpace {
         let id = NEXT_ID.fetch_add(1, Relaxed);
         AddressSpace {
             id,
-            scratch: arena.claim_lowest(id, CLUSTER_MAXIMUM, arena.bounds()),
+            scratch: claim_scratch(&arena, id),
             arena,
             pages,
             change: SleepMutex::new(),
@@ -237,6 +237,13 @@ impl Default for AddressSpace {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// Pages that clusters are made in. Not in the low 4 GiB: programs that are linked to a fixed address lie there.
+fn claim_scratch(arena: &Arena, id: u64) -> Option<Span> {
+    let bounds = arena.bounds();
+    let high = Span::new((4 << 30).clamp(bounds.start, bounds.end), bounds.end);
+    arena.claim_lowest(id, CLUSTER_MAXIMUM, high).or_else(|| arena.claim_lowest(id, CLUSTER_MAXIMUM, bounds))
 }
 
 impl Drop for AddressSpace {

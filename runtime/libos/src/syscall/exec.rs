@@ -4,8 +4,10 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering::*;
 
+use casemate_platform::console::Level;
 use casemate_platform::context::set_fs_base;
 use casemate_platform::extended_state::ExtendedState;
+use casemate_platform::log;
 
 use crate::errno::{Errno, Result};
 use crate::events::{Deadline, Events, wait_until};
@@ -75,7 +77,12 @@ fn execute(ctx: &Context, path: Vec<u8>, arguments: Addr, environment: Addr) -> 
     process.abandon_address_space();
     let program = match load(prepared) {
         Ok(program) => program,
-        Err(_) => {
+        Err(error) => {
+            log!(
+                Level::Warning,
+                "execve could not load the program after the old one was gone: {}",
+                error.name()
+            );
             begin_exit(&process, ExitState::Killed(Signal::KILL.number() as u8));
             return Ok(REGISTERS_SET);
         }
