@@ -190,6 +190,11 @@ pub trait File: Send + Sync + Any {
         None
     }
 
+    /// The advisory locks of what is open here.
+    fn locks(&self) -> Option<&crate::fs::lock::FileLocks> {
+        self.location()?.inode().locks()
+    }
+
     /// What mmap(2) maps.
     fn mapping(&self) -> Result<Arc<dyn Mappable>> {
         Err(Errno::ENODEV)

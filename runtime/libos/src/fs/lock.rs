@@ -302,7 +302,7 @@ pub fn fcntl(ctx: &Context, file: &Arc<dyn File>, command: u32, argument: Addr) 
         Owner::Process(ctx.process().pid)
     };
     let record = Record { start, last, exclusive: wanted.kind == WRITE_LOCK, owner };
-    let locks = file.location().and_then(|place| place.inode().locks()).ok_or(Errno::EINVAL)?;
+    let locks = file.locks().ok_or(Errno::EINVAL)?;
     if query {
         match locks.conflict(&record) {
             Some(held) => wanted = UserLock::of(&held),

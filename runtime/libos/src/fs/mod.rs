@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod cache;
+pub mod caller;
 pub mod devices;
 pub mod directory_file;
 pub mod image;
@@ -12,7 +13,6 @@ pub mod node;
 pub mod open;
 pub mod page;
 pub mod resolve;
-pub mod size_limit;
 pub mod start;
 pub mod statfs;
 pub mod stream;

@@ -178,6 +178,11 @@ impl Location {
         Self::build(inode, mount, None, text, attached, false)
     }
 
+    /// A place in `directory` whose name is gone already.
+    pub fn removed(inode: Arc<dyn Inode>, directory: &Location, name: &[u8]) -> Location {
+        Self::build(inode, directory.mount.clone(), Some(directory.clone()), name, false, false)
+    }
+
     /// Puts the root of another file system over `name` in this directory, whether or not there is such a name below.
     pub fn mount_at(&self, name: &[u8], inode: Arc<dyn Inode>, mount: Arc<Mount>) -> Location {
         let root = Self::build(inode, mount, Some(self.clone()), name, true, true);

@@ -109,9 +109,14 @@ fn open_temporary(walk: &mut Walk, start: Location, path: &[u8], how: How) -> Re
         gid: credentials.fsgid,
     };
     let inode = directory.inode().create_unnamed(&new)?;
-    let text =
-        [&directory.path_text()[..], b"/#", alloc::format!("{}", inode.stat()?.inode).as_bytes()].concat();
-    let place = Location::unnamed(inode.clone(), directory.mount().clone(), &text, false);
+    let name = alloc::format!("#{}", inode.stat()?.inode);
+    let place = if how.flags.contains(OpenFlags::EXCLUSIVE) {
+        // As if its name had been removed: linkat(2) gives it no other.
+        Location::removed(inode.clone(), &directory, name.as_bytes())
+    } else {
+        let text = [&directory.path_text()[..], b"/", name.as_bytes()].concat();
+        Location::unnamed(inode.clone(), directory.mount().clone(), &text, false)
+    };
     inode.open(&place, how.flags)
 }
 
@@ -120,10 +125,12 @@ pub fn open_found(found: &Location, how: How, credentials: &Credentials) -> Resu
     let flags = how.flags;
     let writes = flags.writable() || flags.contains(OpenFlags::TRUNCATE);
     match found.kind() {
+        kind if flags.contains(OpenFlags::DIRECTORY) && kind != FileType::Directory => {
+            return Err(Errno::ENOTDIR);
+        }
         FileType::Symlink => return Err(Errno::ELOOP),
         FileType::Directory if writes || flags.contains(OpenFlags::CREATE) => return Err(Errno::EISDIR),
         FileType::Directory => {}
-        _ if flags.contains(OpenFlags::DIRECTORY) => return Err(Errno::ENOTDIR),
         FileType::Socket => return Err(Errno::ENXIO),
         FileType::Regular if writes => found.check_writable()?,
         _ => {}

@@ -23,7 +23,7 @@ pub fn sys_flock(ctx: &Context, fd: Fd, operation: u32) -> Result<usize> {
     if file.status().get().contains(OpenFlags::PATH) {
         return Err(Errno::EBADF);
     }
-    let locks = file.location().and_then(|place| place.inode().locks()).ok_or(Errno::EINVAL)?;
+    let locks = file.locks().ok_or(Errno::EINVAL)?;
     let description = Arc::as_ptr(&file).cast::<()>() as usize;
     match exclusive {
         Some(exclusive) => locks.lock_whole(description, exclusive, wait)?,

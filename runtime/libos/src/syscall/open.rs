@@ -19,7 +19,8 @@ fn open_at(ctx: &Context, directory: Fd, path: PathAddr, how: How, resolve: Reso
     let path = read_path(path.0)?;
     let view = ctx.process().fs.read().clone();
     let credentials = ctx.process().credentials.read().clone();
-    let start = if path.first() == Some(&b'/') { view.root() } else { base(ctx, directory)? };
+    let from_root = path.first() == Some(&b'/') && !resolve.contains(Resolve::IN_ROOT);
+    let start = if from_root { view.root() } else { base(ctx, directory)? };
     let mut walk = Walk::limited(view.root(), &start, &credentials, resolve);
     let how = How { permissions: how.permissions & !view.umask(), ..how };
     let file: Arc<dyn File> = open(&mut walk, start, &path, how)?;
@@ -65,6 +66,9 @@ pub fn sys_openat2(ctx: &Context, directory: Fd, path: PathAddr, at: Addr, size:
         }
     }
     let resolve = Resolve::from_bits(resolve).ok_or(Errno::EINVAL)?;
+    if resolve.contains(Resolve::BENEATH | Resolve::IN_ROOT) {
+        return Err(Errno::EINVAL);
+    }
     let creates = OpenFlags::CREATE.bits() | OpenFlags::TEMPORARY_BIT.bits();
     let known = u64::from(u32::MAX >> 9);
     if flags & !known != 0 || mode & !0o7777 != 0 || (mode != 0 && flags as u32 & creates == 0) {

@@ -9,9 +9,10 @@ use super::PathAddr;
 use crate::errno::{Errno, Result};
 use crate::file::{File, OpenFlags, Whence};
 use crate::fs::access::{self, WRITE};
+use crate::fs::caller;
 use crate::fs::inode::AttributeChange;
 use crate::fs::resolve::{self, WORKING_DIRECTORY, credentials};
-use crate::fs::size_limit;
+
 use crate::io::{Sink, Source, TRANSFER_MAXIMUM};
 use crate::process::{Context, Fd};
 use crate::stat::FileType;
@@ -194,7 +195,7 @@ pub fn sys_truncate(ctx: &Context, path: PathAddr, size: i64) -> Result<usize> {
     }
     place.check_writable()?;
     access::check(&place, &credentials(ctx), WRITE)?;
-    size_limit::check(place.stat()?.size, size)?;
+    caller::check_size(place.stat()?.size, size)?;
     place.inode().set(&AttributeChange { size: Some(size), ..Default::default() })?;
     Ok(0)
 }
@@ -207,7 +208,7 @@ pub fn sys_ftruncate(ctx: &Context, fd: Fd, size: i64) -> Result<usize> {
         return Err(Errno::EINVAL);
     }
     if file.location().is_some() {
-        size_limit::check(file.stat()?.size, size)?;
+        caller::check_size(file.stat()?.size, size)?;
     }
     file.truncate(size)?;
     Ok(0)
@@ -231,7 +232,7 @@ pub fn sys_fallocate(ctx: &Context, fd: Fd, mode: u32, offset: i64, length: i64)
     }
     let end = offset.checked_add(length).ok_or(Errno::EFBIG)?;
     if mode & raw::FALLOC_FL_KEEP_SIZE == 0 {
-        size_limit::check(file.stat()?.size, end as u64)?;
+        caller::check_size(file.stat()?.size, end as u64)?;
     }
     file.allocate(mode, offset as u64, length as u64)?;
     Ok(0)

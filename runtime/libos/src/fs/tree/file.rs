@@ -6,19 +6,21 @@ use core::any::Any;
 use core::sync::atomic::{AtomicU64, Ordering::*};
 
 use casemate_index::Site;
+use linux_raw_sys::ioctl::FIONREAD;
 
 use super::content::{Content, SIZE_LIMIT, WriteAt, seal};
 use super::inode::TreeInode;
 use crate::errno::{Errno, Result};
 use crate::file::{File, Mappable, OpenFlags, SiteTable, StatusFlags, Whence};
 use crate::fs::Location;
+use crate::fs::caller;
 use crate::fs::image::ImageFile;
 use crate::fs::inode::Inode;
-use crate::fs::size_limit;
 use crate::fs::turn::Turn;
 use crate::io::{Sink, Source};
 use crate::process::Process;
 use crate::stat::Stat;
+use crate::user_space::{self, Addr};
 
 /// An open regular file; its position is shared by all who share the description.
 pub struct RegularFile {
@@ -43,13 +45,14 @@ impl RegularFile {
 
     fn write_to(&self, source: &mut Source, at: WriteAt) -> Result<(usize, u64)> {
         let content = self.content()?;
+        let begin = if let WriteAt::Offset(offset) = at { offset } else { content.size() };
+        check_offset(begin, source.remaining())?;
         if source.remaining() > 0 {
-            let begin = if let WriteAt::Offset(offset) = at { offset } else { content.size() };
-            source.limit(size_limit::room(begin)?.min(usize::MAX as u64) as usize);
+            source.limit(caller::room(begin)?.min(usize::MAX as u64) as usize);
         }
         let done = content.write_at(source, at)?;
         if done.0 > 0 {
-            self.inode.contents_changed(false);
+            self.inode.contents_changed(caller::keeps_set_id());
         }
         Ok(done)
     }
@@ -74,12 +77,19 @@ impl RegularFile {
     }
 
     fn read_from(&self, sink: &mut Sink, offset: u64) -> Result<usize> {
+        check_offset(offset, sink.remaining())?;
         let count = self.content()?.read_at(sink, offset)?;
         if count > 0 && !self.no_atime() {
             self.inode.accessed();
         }
         Ok(count)
     }
+}
+
+/// Offsets are signed: a transfer that would pass the last one is refused whole.
+fn check_offset(offset: u64, length: usize) -> Result<()> {
+    let end = offset.checked_add(length as u64).filter(|&end| end <= SIZE_LIMIT);
+    end.map(drop).ok_or(Errno::EINVAL)
 }
 
 impl File for RegularFile {
@@ -138,7 +148,7 @@ impl File for RegularFile {
             }
         };
         let target = base.checked_add_signed(offset).filter(|target| *target <= i64::MAX as u64);
-        let target = target.ok_or(if offset < 0 { Errno::EINVAL } else { Errno::EOVERFLOW })?;
+        let target = target.ok_or(Errno::EINVAL)?;
         self.position.store(target, Relaxed);
         Ok(target)
     }
@@ -147,9 +157,18 @@ impl File for RegularFile {
         false
     }
 
+    fn ioctl(&self, request: u32, argument: u64) -> Result<usize> {
+        if request != FIONREAD {
+            return Err(Errno::ENOTTY);
+        }
+        let left = self.content()?.size() as i64 - self.position.load(Relaxed) as i64;
+        user_space::write(Addr(argument), &(left as i32))?;
+        Ok(0)
+    }
+
     fn truncate(&self, size: u64) -> Result<()> {
         if self.content()?.set_size(size)? {
-            self.inode.contents_changed(false);
+            self.inode.contents_changed(caller::keeps_set_id());
         }
         Ok(())
     }
@@ -171,7 +190,7 @@ impl File for RegularFile {
             }
             _ => return Err(Errno::EOPNOTSUPP),
         }
-        self.inode.contents_changed(false);
+        self.inode.contents_changed(caller::keeps_set_id());
         Ok(())
     }
 
@@ -184,7 +203,7 @@ impl File for RegularFile {
     }
 
     fn closing(&self, process: &Process) {
-        if let Some(locks) = self.inode.locks() {
+        if let Some(locks) = self.locks() {
             locks.release_process(process.pid);
         }
     }
@@ -200,7 +219,7 @@ impl File for RegularFile {
 
 impl Drop for RegularFile {
     fn drop(&mut self) {
-        if let Some(locks) = self.inode.locks() {
+        if let Some(locks) = self.locks() {
             locks.release_description(core::ptr::from_ref(self) as usize);
         }
     }

@@ -22,7 +22,7 @@ use crate::fs::lock::FileLocks;
 use crate::fs::mount::make_device;
 use crate::fs::node::Location;
 use crate::fs::statfs::{self, FsStatistics};
-use crate::fs::{devices, page, xattr};
+use crate::fs::{caller, devices, page, xattr};
 use crate::stat::{FileType, Stat, Timestamp};
 
 /// An object of the tree.
@@ -483,6 +483,9 @@ impl Inode for TreeInode {
             attributes.modified = change.modified.unwrap_or(attributes.modified);
             if resized || change.size.is_some() {
                 attributes.modified = now;
+                if !caller::keeps_set_id() {
+                    attributes.permissions = without_set_id(attributes.permissions);
+                }
             }
             attributes.changed = now;
         });

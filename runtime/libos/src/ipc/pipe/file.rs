@@ -12,7 +12,9 @@ use crate::errno::{Errno, Result};
 use crate::events::{Deadline, Events, Poller, wait_until};
 use crate::file::{File, OpenFlags, StatusFlags};
 use crate::fs::Location;
+use crate::fs::lock::FileLocks;
 use crate::io::{Sink, Source};
+use crate::process::Process;
 use crate::stat::Stat;
 use crate::user_space::{self, Addr};
 
@@ -89,6 +91,9 @@ pub fn open_fifo(location: &Location, flags: OpenFlags) -> Result<Arc<dyn File>>
 
 impl Drop for PipeFile {
     fn drop(&mut self) {
+        if let Some(locks) = self.locks() {
+            locks.release_description(core::ptr::from_ref(self) as usize);
+        }
         let flags = self.status.get();
         let mut state = self.pipe.state.lock();
         state.readers -= flags.readable() as usize;
@@ -161,6 +166,16 @@ impl File for PipeFile {
         }
         user_space::write_u32(Addr(argument), self.pipe.available() as u32)?;
         Ok(0)
+    }
+
+    fn locks(&self) -> Option<&FileLocks> {
+        self.location.as_ref().map_or(Some(&self.pipe.locks), |location| location.inode().locks())
+    }
+
+    fn closing(&self, process: &Process) {
+        if let Some(locks) = self.locks() {
+            locks.release_process(process.pid);
+        }
     }
 
     fn location(&self) -> Option<&Location> {

@@ -15,6 +15,7 @@ use casemate_platform::sync::Mutex;
 use super::{anonymous_stat, raise_broken_pipe};
 use crate::errno::{Errno, Result};
 use crate::events::{Deadline, Events, Pollee, wait_until};
+use crate::fs::lock::FileLocks;
 use crate::fs::turn::Turn;
 use crate::io::{Sink, Source};
 use crate::stat::{FileType, Stat};
@@ -73,6 +74,7 @@ pub struct Pipe {
     writing: Turn,
     pollee: Pollee,
     stat: Stat,
+    locks: FileLocks,
 }
 
 /// What a look at the front of the queue found.
@@ -109,6 +111,7 @@ impl Pipe {
             writing: Turn::new(),
             pollee: Pollee::new(),
             stat: anonymous_stat(FileType::Fifo, 0o600),
+            locks: FileLocks::new(),
         })
     }
 

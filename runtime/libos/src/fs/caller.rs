@@ -1,4 +1,4 @@
-//! RLIMIT_FSIZE: how far a process may write.
+//! What the caller of a write may do: how far it may write (RLIMIT_FSIZE), and whether set-id bits outlive its writes.
 
 use alloc::sync::Arc;
 
@@ -26,8 +26,14 @@ fn refuse() -> Result<()> {
 }
 
 /// Checks a change of a file's size.
-pub fn check(old: u64, new: u64) -> Result<()> {
+pub fn check_size(old: u64, new: u64) -> Result<()> {
     if new > old && new > limit() { refuse() } else { Ok(()) }
+}
+
+/// Whether the caller may write to a set-id file without it losing those bits (CAP_FSETID).
+pub fn keeps_set_id() -> bool {
+    let overrides = |thread: &Arc<Thread>| thread.process().credentials.read().overrides_access();
+    thread::with_local::<Arc<Thread>, _>(overrides).unwrap_or(false)
 }
 
 /// Bytes that may be written at `offset`; none is an error.
