@@ -34,6 +34,12 @@ impl Deref for Location {
     }
 }
 
+impl core::fmt::Debug for Location {
+    fn fmt(&self, f: &mut core::fmt::Formatter) -> core::fmt::Result {
+        write!(f, "{:?}", alloc::string::String::from_utf8_lossy(&self.path_text()))
+    }
+}
+
 impl PartialEq for Location {
     fn eq(&self, other: &Location) -> bool {
         Arc::ptr_eq(&self.0, &other.0)

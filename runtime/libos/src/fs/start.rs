@@ -8,13 +8,13 @@ use alloc::sync::Arc;
 use casemate_index::Index;
 use casemate_manifest::{Manifest, MountKind};
 
-use super::devices;
 use super::image::{HostStorage, Image};
 use super::inode::{Inode, NewInode, NewKind};
 use super::mount::{self, Mount};
 use super::tree::Tree;
 use super::walk::Walk;
 use super::{FsView, Location};
+use super::{devices, proc, sys};
 use crate::errno::{Errno, Result};
 use crate::process::Credentials;
 use crate::stat::FileType;
@@ -69,7 +69,11 @@ fn mount_system(root: &Location) -> Result<()> {
         devices::populate(&dev)?,
         Mount::new(dev.device(), "tmpfs", b"tmpfs", false),
     )?;
-    mount_tmpfs(root, b"/dev/shm", b"shm")
+    mount_tmpfs(root, b"/dev/shm", b"shm")?;
+    let (proc, device) = proc::new();
+    mount_directory(root, b"/proc", proc, Mount::new(device, "proc", b"proc", false))?;
+    let (sys, device) = sys::new();
+    mount_directory(root, b"/sys", sys, Mount::new(device, "sysfs", b"sysfs", true))
 }
 
 /// Mounts an empty file system in memory.

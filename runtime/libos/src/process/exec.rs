@@ -165,6 +165,7 @@ pub fn load(prepared: Prepared) -> Result<Program> {
     registers.regs.rsp = initial.stack_pointer;
     let image = ProgramImage {
         executable: place.path_text(),
+        location: Some(place),
         arguments: request.arguments,
         environment: request.environment,
         auxiliary: initial.auxiliary,

@@ -3,13 +3,13 @@
 use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::*};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering::*};
 
 use casemate_platform::sync::{Mutex, RwLock};
 
 use super::{Credentials, FileTable, Limits, Thread};
 use crate::events::{Events, Pollee, Waiter, asleep};
-use crate::fs::FsView;
+use crate::fs::{FsView, Location};
 use crate::mm::AddressSpace;
 use crate::signal::ProcessSignals;
 use crate::time::ProcessClocks;
@@ -76,6 +76,8 @@ pub struct Attributes {
     pub timer_slack: AtomicU32,
     pub subreaper: AtomicU32,
     pub no_new_privileges: AtomicU32,
+    /// /proc/PID/oom_score_adj.
+    pub oom_score_adjustment: AtomicI32,
 }
 
 impl Attributes {
@@ -87,6 +89,7 @@ impl Attributes {
             timer_slack: AtomicU32::new(50_000),
             subreaper: AtomicU32::new(0),
             no_new_privileges: AtomicU32::new(0),
+            oom_score_adjustment: AtomicI32::new(0),
         }
     }
 }
@@ -127,6 +130,8 @@ impl Gate {
 pub struct ProgramImage {
     /// Absolute path of the executable.
     pub executable: Vec<u8>,
+    /// Where it lies.
+    pub location: Option<Location>,
     /// Arguments.
     pub arguments: Vec<Vec<u8>>,
     /// Environment at the start.

@@ -286,7 +286,7 @@ pub fn sys_setgroups(ctx: &Context, size: usize, list: Addr) -> Result<usize> {
 const CAPABILITY_V1: u32 = 0x1998_0330;
 const CAPABILITY_V3: u32 = 0x2008_0522;
 /// What a container engine leaves to root by default.
-const CONTAINER_CAPABILITIES: u64 = 0xa804_25fb;
+pub const CONTAINER_CAPABILITIES: u64 = 0xa804_25fb;
 
 /// capget(2): root has what container engines leave it, others nothing.
 pub fn sys_capget(ctx: &Context, header: Addr, data: Addr) -> Result<usize> {

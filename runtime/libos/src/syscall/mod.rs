@@ -7,7 +7,7 @@ mod directory;
 mod epoll;
 mod eventfd;
 mod exec;
-mod identity;
+pub mod identity;
 mod limits;
 mod link;
 mod lock;
