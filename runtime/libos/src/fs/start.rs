@@ -11,6 +11,7 @@ use casemate_manifest::{Manifest, MountKind};
 use super::image::{HostStorage, Image};
 use super::inode::{Inode, NewInode, NewKind};
 use super::mount::{self, Mount};
+use super::stream::set_owner;
 use super::tree::Tree;
 use super::walk::Walk;
 use super::{FsView, Location};
@@ -30,6 +31,8 @@ pub fn first_view(index: Index, credentials: &Credentials, manifest: &Manifest) 
     let root = tree.root(0o755).map_err(|error| format!("the image's root directory: {}", error.name()))?;
     let root = Location::root(root, mount);
     mount::register(&root);
+    proc::note_start();
+    set_owner(credentials.uid, credentials.gid);
     furnish(&root, manifest)?;
     let cwd = working_directory(&root, credentials, manifest.cwd.as_bytes())
         .map_err(|error| format!("the working directory {}: {}", manifest.cwd, error.name()))?;

@@ -40,6 +40,15 @@ static KINDS: [Once<Kind>; 3] = [const { Once::new() }; 3];
 /// The terminal's foreground process group.
 static FOREGROUND: AtomicU32 = AtomicU32::new(FIRST_PROCESS);
 
+/// Whose the streams are: the first program's user's.
+static OWNER: [AtomicU32; 2] = [const { AtomicU32::new(0) }; 2];
+
+/// Gives the streams to a user and group.
+pub fn set_owner(uid: u32, gid: u32) {
+    OWNER[0].store(uid, Relaxed);
+    OWNER[1].store(gid, Relaxed);
+}
+
 /// A standard stream.
 pub struct StandardStream {
     fd: HostFd,
@@ -134,7 +143,8 @@ impl File for StandardStream {
 
     fn stat(&self) -> Result<Stat> {
         let number = self.fd.number() as u64 + 1;
-        let of = |kind, permissions| Stat::anonymous(kind, permissions, number);
+        let (uid, gid) = (OWNER[0].load(Relaxed), OWNER[1].load(Relaxed));
+        let of = |kind, permissions| Stat { uid, gid, ..Stat::anonymous(kind, permissions, number) };
         Ok(match self.kind() {
             Kind::Terminal => {
                 Stat { special_device: make_device(136, 0), ..of(FileType::CharacterDevice, 0o620) }

@@ -23,6 +23,7 @@ use super::statfs;
 use crate::errno::{Errno, Result};
 use crate::process::{all_processes, current_thread, find_process};
 use crate::stat::FileType::{self, Directory, Regular, Symlink};
+pub use status::note_start;
 use task::Task;
 
 /// The root directory of a new /proc, and its device.

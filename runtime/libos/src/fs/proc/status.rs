@@ -17,6 +17,14 @@ use crate::syscall::scheduling;
 
 const NS_PER_TICK: u64 = 10_000_000;
 
+/// When the run started, in ticks since boot: every process has it as its start, always the same.
+static START_TICKS: AtomicU64 = AtomicU64::new(0);
+
+/// Notes when the run started.
+pub fn note_start() {
+    START_TICKS.store(clock::now().boottime_ns / NS_PER_TICK, Relaxed);
+}
+
 /// The name that comm shows; a zombie has its program's.
 pub(super) fn name(task: Task) -> Result<Vec<u8>> {
     if let Some(thread) = task.thread()? {
@@ -184,28 +192,20 @@ fn processors() -> (String, String) {
     (mask, if count == 1 { "0".into() } else { format!("0-{}", count - 1) })
 }
 
-/// When the run started, in ticks since boot; the same at every call.
-fn start_ticks() -> u64 {
-    static START: AtomicU64 = AtomicU64::new(0);
-    let found = clock::now().boottime_ns.saturating_sub(crate::time::process_time_ns()) / NS_PER_TICK;
-    match START.compare_exchange(0, found.max(1), Relaxed, Relaxed) {
-        Ok(_) => found.max(1),
-        Err(start) => start,
-    }
-}
-
 /// /proc/PID/stat.
 pub(super) fn stat_of_process(task: Task) -> Result<Vec<u8>> {
-    stat(task, task.thread()?)
+    let used = |process: &Process, now| process.cpu_ns(now);
+    stat(task, task.thread()?, used)
 }
 
 /// /proc/PID/task/TID/stat.
 pub(super) fn stat_of_thread(task: Task) -> Result<Vec<u8>> {
-    stat(task, Some(task.thread()?.ok_or(Errno::ESRCH)?))
+    let thread = task.thread()?.ok_or(Errno::ESRCH)?;
+    stat(task, Some(thread.clone()), |_, now| thread.cpu.used_ns(now))
 }
 
 /// The 52 fields of proc_pid_stat(5); what the library OS does not count is 0.
-fn stat(task: Task, thread: Option<Arc<Thread>>) -> Result<Vec<u8>> {
+fn stat(task: Task, thread: Option<Arc<Thread>>, used_ns: impl Fn(&Process, u64) -> u64) -> Result<Vec<u8>> {
     let process = task.process()?;
     let totals = process.address_space().totals();
     let (ignored, caught) = handled(&process);
@@ -225,7 +225,7 @@ fn stat(task: Task, thread: Option<Arc<Thread>>) -> Result<Vec<u8>> {
     );
     text.extend_from_slice(head.as_bytes());
     let threads = process.threads.lock().len().max(1) as u64;
-    let user = crate::time::process_time_ns() / NS_PER_TICK;
+    let user = used_ns(&process, clock::now().monotonic_ns) / NS_PER_TICK;
     let exit_signal = u64::from(process.exit_signal.load(Relaxed));
     // From minflt (10) to starttime (22), then vsize (23) to exit_code (52).
     let fields: [u64; 43] = [
@@ -241,7 +241,7 @@ fn stat(task: Task, thread: Option<Arc<Thread>>) -> Result<Vec<u8>> {
         0,
         threads,
         0,
-        start_ticks(),
+        START_TICKS.load(Relaxed),
         totals.mapped,
         totals.present / 4096,
         rss_limit,

@@ -63,20 +63,21 @@ pub(super) fn meminfo() -> Vec<u8> {
     text.into_bytes()
 }
 
-/// /proc/stat: scheduling is the host's business, so processors count as idle but for the time since the start.
+/// /proc/stat: scheduling is the host's business, so what the threads did not use counts as idle.
 pub(super) fn stat() -> Vec<u8> {
     const NS_PER_TICK: u64 = 10_000_000;
     let now = clock::now();
     let count = u64::from(scheduling::processors());
-    let user = crate::time::process_time_ns() / NS_PER_TICK;
+    let processes = all_processes();
+    let used: u64 = processes.iter().map(|process| process.cpu_ns(now.monotonic_ns)).sum();
+    // Nobody knows which processor it was: each gets its part.
+    let user = used / NS_PER_TICK / count;
     let idle = (now.boottime_ns / NS_PER_TICK).saturating_sub(user);
-    let mut text = format!("cpu  {user} 0 0 {} 0 0 0 0 0 0\n", idle * count + user * (count - 1));
+    let mut text = format!("cpu  {} 0 0 {} 0 0 0 0 0 0\n", user * count, idle * count);
     for number in 0..count {
-        let (user, idle) = if number == 0 { (user, idle) } else { (0, idle + user) };
         text += &format!("cpu{number} {user} 0 0 {idle} 0 0 0 0 0 0\n");
     }
     let boot = now.realtime_ns.saturating_sub(now.boottime_ns) / NS;
-    let processes = all_processes();
     let made = processes.iter().map(|process| process.pid).max().unwrap_or(1);
     text += &format!("intr 0\nctxt 0\nbtime {boot}\nprocesses {made}\nprocs_running 1\nprocs_blocked 0\n");
     text.into_bytes()
