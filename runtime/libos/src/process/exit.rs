@@ -68,6 +68,7 @@ fn end_process(process: &Arc<Process>) {
     for file in process.files().remove_where(|_, _| true) {
         file.closing(process);
     }
+    process.clocks.stop();
     if process.pid == super::FIRST_PROCESS {
         match state {
             ExitState::Exited(status) => host::exit(status, 0),

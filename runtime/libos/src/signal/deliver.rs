@@ -68,7 +68,9 @@ pub fn attend(context: &Context, interrupted: Option<Errno>) -> Next {
 fn next_signal(thread: &Arc<Thread>) -> Option<SignalInfo> {
     let open = !thread.signals.mask();
     let own = thread.signals.pending.lock().take(open);
-    own.or_else(|| thread.process().signals.pending.lock().take(open))
+    let taken = own.or_else(|| thread.process().signals.pending.lock().take(open))?;
+    thread.process().clocks.delivered(&taken);
+    Some(taken)
 }
 
 /// Sets the thread's mark again if signals still wait (the mask may have changed).
@@ -88,7 +90,7 @@ pub fn restore_saved_mask(thread: &Thread) {
 }
 
 /// Terminal signals go to the first process's group, others to the first process.
-fn admit_host_signals() {
+pub(crate) fn admit_host_signals() {
     let mut arrived = host::take_signals();
     let Some(first) = find_process(FIRST_PROCESS) else { return };
     while arrived != 0 {

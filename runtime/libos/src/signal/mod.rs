@@ -8,6 +8,7 @@ mod send;
 mod state;
 
 pub use action::{Action, ActionFlags, Handler};
+pub(crate) use deliver::admit_host_signals;
 pub use deliver::{Next, attend, raise_exception, recompute_attention, restore_saved_mask};
 pub use frame::{return_from_handler, stack_from_words, stack_words};
 pub use pending::{Pending, SignalInfo};

@@ -4,6 +4,7 @@ use alloc::collections::VecDeque;
 
 use super::{FIRST_REAL_TIME, Signal};
 use crate::errno::{Errno, Result};
+use crate::time::FROM_TIMER;
 
 /// Most real-time signals queued per target (RLIMIT_SIGPENDING stands behind it on Linux).
 const QUEUE_LIMIT: usize = 8192;
@@ -66,6 +67,10 @@ impl SignalInfo {
     }
 }
 
+fn is_same_timer(a: &SignalInfo, b: &SignalInfo) -> bool {
+    a.code == b.code && a.signal == b.signal && a.fields[0] as u32 == b.fields[0] as u32
+}
+
 /// Signals that wait for one target: each standard signal once, real-time signals in order.
 #[derive(Debug, Default)]
 pub struct Pending {
@@ -81,6 +86,13 @@ impl Pending {
 
     /// Adds one. A standard signal that waits already is dropped; `EAGAIN` when the queue is full.
     pub fn add(&mut self, info: SignalInfo) -> Result<()> {
+        if info.code == FROM_TIMER
+            && let Some(waiting) = self.queue.iter_mut().find(|waiting| is_same_timer(waiting, &info))
+        {
+            // A timer has one signal at a time; what comes meanwhile is counted in it.
+            waiting.fields[0] = waiting.fields[0].saturating_add(((info.fields[0] >> 32) + 1) << 32);
+            return Ok(());
+        }
         if info.signal.number() < FIRST_REAL_TIME && self.set & info.signal.bit() != 0 {
             return Ok(());
         }

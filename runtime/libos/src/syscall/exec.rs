@@ -93,6 +93,7 @@ fn execute(ctx: &Context, path: Vec<u8>, arguments: Addr, environment: Addr) -> 
         file.closing(&process);
     }
     process.signals.reset_handlers();
+    process.clocks.forget_timers();
     *process.image.write() = Arc::new(program.image);
     reset_thread(ctx, name);
     let mut registers = program.registers;

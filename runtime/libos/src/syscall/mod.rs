@@ -30,6 +30,7 @@ pub mod system;
 mod table;
 mod thread;
 mod time;
+mod timer;
 mod trace;
 mod transfer;
 mod xattr;

@@ -144,6 +144,7 @@ pub fn sys_rt_sigtimedwait(
     recompute_attention(thread);
     let taken =
         taken.map_err(|error| if error == Errno::ETIMEDOUT { Errno::EAGAIN } else { Errno::EINTR })?;
+    thread.process().clocks.delivered(&taken);
     if !info.is_null() {
         user_space::copy_out(info, &taken.to_bytes())?;
     }

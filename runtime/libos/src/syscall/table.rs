@@ -9,7 +9,7 @@ use super::argument::{Argument, PathAddr};
 use super::{
     attributes, descriptor, directory, epoll, eventfd, exec, identity, limits, link, lock, memfd, memory,
     open, path, pipe, poll, positioned, prctl, process, read_write, scheduling, signal, stat, statfs, system,
-    thread, time, transfer, xattr,
+    thread, time, timer, transfer, xattr,
 };
 use crate::errno::{Errno, Result};
 use crate::process::{Context, Fd};
@@ -116,6 +116,9 @@ syscalls! {
     33 dup2(old: Fd, new: Fd) = descriptor::sys_dup2 [full]
     34 pause() = signal::sys_pause [full]
     35 nanosleep(at: Addr, rest: Addr) = time::sys_nanosleep [full]
+    36 getitimer(which: u32, at: Addr) = timer::sys_getitimer [full]
+    37 alarm(seconds: u32) = timer::sys_alarm [full]
+    38 setitimer(which: u32, new: Addr, old: Addr) = timer::sys_setitimer [partly "ITIMER_VIRTUAL and ITIMER_PROF count the time that threads do not sleep"]
     39 getpid() = identity::sys_getpid [full]
     40 sendfile(out: Fd, input: Fd, offset: Addr, count: usize) = transfer::sys_sendfile [full]
     56 clone(flags: u64, stack: Addr, parent_tid: Addr, child_tid: Addr, tls: u64) = process::sys_clone [partly "no fork: CLONE_VM is needed; no namespaces"]
@@ -234,6 +237,11 @@ syscalls! {
     217 getdents64(fd: Fd, at: Addr, size: u32) = directory::sys_getdents64 [full]
     218 set_tid_address(at: Addr) = thread::sys_set_tid_address [full]
     221 fadvise64(fd: Fd, offset: i64, length: i64, advice: u32) = transfer::sys_fadvise64 [partly "without effect"]
+    222 timer_create(clock: i32, event: Addr, at: Addr) = timer::sys_timer_create [partly "a later change of the real time is not followed"]
+    223 timer_settime(timer: i32, flags: u32, new: Addr, old: Addr) = timer::sys_timer_settime [full]
+    224 timer_gettime(timer: i32, at: Addr) = timer::sys_timer_gettime [full]
+    225 timer_getoverrun(timer: i32) = timer::sys_timer_getoverrun [full]
+    226 timer_delete(timer: i32) = timer::sys_timer_delete [full]
     227 clock_settime(clock: i32, at: Addr) = time::sys_clock_settime [partly "always EPERM, as without CAP_SYS_TIME"]
     228 clock_gettime(clock: i32, at: Addr) = time::sys_clock_gettime [partly "processor clocks count the time that threads do not sleep; CLOCK_TAI is CLOCK_REALTIME"]
     229 clock_getres(clock: i32, at: Addr) = time::sys_clock_getres [full]
@@ -268,8 +276,11 @@ syscalls! {
     277 sync_file_range(fd: Fd, offset: i64, length: i64, flags: u32) = transfer::sys_sync_file_range [full]
     280 utimensat(dirfd: Fd, path: PathAddr, times: Addr, flags: u32) = attributes::sys_utimensat [full]
     281 epoll_pwait(epoll: Fd, events: Addr, count: i32, timeout: i32, mask: Addr, size: usize) = epoll::sys_epoll_pwait [full]
+    283 timerfd_create(clock: i32, flags: u32) = timer::sys_timerfd_create [partly "a later change of the real time is not followed"]
     284 eventfd(count: u32) = eventfd::sys_eventfd [full]
     285 fallocate(fd: Fd, mode: u32, offset: i64, length: i64) = transfer::sys_fallocate [partly "no collapsing, inserting and unsharing"]
+    286 timerfd_settime(fd: Fd, flags: u32, new: Addr, old: Addr) = timer::sys_timerfd_settime [full]
+    287 timerfd_gettime(fd: Fd, at: Addr) = timer::sys_timerfd_gettime [full]
     290 eventfd2(count: u32, flags: u32) = eventfd::sys_eventfd2 [full]
     291 epoll_create1(flags: u32) = epoll::sys_epoll_create1 [full]
     292 dup3(old: Fd, new: Fd, flags: u32) = descriptor::sys_dup3 [full]

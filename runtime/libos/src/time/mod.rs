@@ -2,15 +2,13 @@
 
 mod clock;
 mod cpu;
+mod file;
+mod process;
+mod timer;
 
 pub use clock::{Clock, SECOND, resolution_ns};
 pub use cpu::CpuTime;
-
-use core::sync::atomic::AtomicU64;
-
-/// What a process has of time.
-#[derive(Default)]
-pub struct ProcessClocks {
-    /// Processor time of threads that have ended.
-    ended_ns: AtomicU64,
-}
+pub use file::TimerFile;
+pub(crate) use process::FROM_TIMER;
+pub use process::{Notify, ProcessClocks};
+pub use timer::{Setting, Timer};
