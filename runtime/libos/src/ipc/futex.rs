@@ -255,7 +255,7 @@ pub fn release_robust_list(thread: &Thread) {
         }
         let next = read(entry & !1);
         if entry & !1 != pending & !1 {
-            mark_dead(thread.tid, Addr((entry & !1).wrapping_add(offset)));
+            mark_dead(thread.tid(), Addr((entry & !1).wrapping_add(offset)));
         }
         match next {
             Ok(next) => entry = next,
@@ -263,7 +263,7 @@ pub fn release_robust_list(thread: &Thread) {
         }
     }
     if pending & !1 != 0 {
-        mark_dead(thread.tid, Addr((pending & !1).wrapping_add(offset)));
+        mark_dead(thread.tid(), Addr((pending & !1).wrapping_add(offset)));
     }
 }
 

@@ -68,6 +68,7 @@ fn check(arguments: &CloneArguments) -> Result<()> {
     if wants(CloneFlags::THREAD, CloneFlags::SIGHAND)
         || wants(CloneFlags::SIGHAND, CloneFlags::VM)
         || flags.contains(CloneFlags::SIGHAND | CloneFlags::CLEAR_SIGHAND)
+        || flags.contains(CloneFlags::FS | CloneFlags::from_bits_retain(u64::from(raw::CLONE_NEWNS)))
     {
         return Err(Errno::EINVAL);
     }
@@ -115,7 +116,7 @@ pub fn clone(context: &Context, arguments: &CloneArguments) -> Result<usize> {
         adopt(context, flags, &process);
     }
     start(context, arguments, child.clone()).inspect_err(|_| {
-        process.threads.lock().retain(|other| other.tid != id);
+        process.threads.lock().retain(|other| other.tid() != id);
         if is_new {
             context.process().children.lock().retain(|other| other.pid != id);
         }

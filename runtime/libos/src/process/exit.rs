@@ -25,7 +25,7 @@ pub fn begin_exit(process: &Process, state: ExitState) {
 /// Tells every thread but `except` to end.
 pub fn end_threads(process: &Process, except: Option<&Arc<Thread>>) {
     let threads: Vec<Arc<Thread>> = process.threads.lock().clone();
-    for thread in threads.iter().filter(|thread| except.is_none_or(|kept| kept.tid != thread.tid)) {
+    for thread in threads.iter().filter(|thread| except.is_none_or(|kept| kept.tid() != thread.tid())) {
         thread.must_end.store(true, SeqCst);
         thread.interrupt();
     }
@@ -45,18 +45,18 @@ pub fn end_thread(context: &Context, status: u8) {
 pub(super) fn leave(context: &Context) {
     let thread = context.thread;
     futex::release_robust_list(thread);
+    // Before the thread leaves the list: whoever replaces the process's memory waits for that.
     let clear_tid = thread.clear_tid.load(Relaxed);
-    let process = context.process();
-    let last = {
-        let mut threads = process.threads.lock();
-        process.keep_cpu_time(thread);
-        threads.retain(|other| other.tid != thread.tid);
-        threads.is_empty()
-    };
-    process.thread_events.notify(crate::events::Events::IN);
     if clear_tid != 0 && user_space::write_u32(Addr(clear_tid), 0).is_ok() {
         futex::wake(Addr(clear_tid), 1, futex::ANY);
     }
+    let process = context.process();
+    let last = {
+        let mut threads = process.threads.lock();
+        threads.retain(|other| !Arc::ptr_eq(other, thread));
+        threads.is_empty()
+    };
+    process.thread_events.notify(crate::events::Events::IN);
     if last {
         end_process(process);
     }
@@ -78,6 +78,9 @@ fn end_process(process: &Arc<Process>) {
     process.release_parent();
     process.abandon_address_space();
     let orphans: Vec<Arc<Process>> = core::mem::take(&mut *process.children.lock());
+    for orphan in &orphans {
+        tell_of_parents_death(orphan, process);
+    }
     if let Some(first) = super::find_process(super::FIRST_PROCESS) {
         for orphan in orphans {
             *orphan.parent.lock() = Arc::downgrade(&first);
@@ -90,6 +93,15 @@ fn end_process(process: &Arc<Process>) {
     }
     process.ended.store(true, SeqCst);
     tell_parent(process, state);
+}
+
+/// PR_SET_PDEATHSIG of a child.
+fn tell_of_parents_death(child: &Arc<Process>, parent: &Process) {
+    if let Ok(signal) = Signal::new(child.attributes.parent_death_signal.load(Relaxed)) {
+        const SI_USER: i32 = 0;
+        let uid = parent.credentials.read().uid;
+        let _ = send_to_process(child, SignalInfo::from_process(signal, SI_USER, parent.pid, uid));
+    }
 }
 
 /// Sends the exit signal; a parent that ignores SIGCHLD never sees the child again.

@@ -78,6 +78,8 @@ pub struct Attributes {
     pub no_new_privileges: AtomicU32,
     /// /proc/PID/oom_score_adj.
     pub oom_score_adjustment: AtomicI32,
+    /// Nice value, −20 to 19; remembered, without effect.
+    pub nice: AtomicI32,
 }
 
 impl Attributes {
@@ -90,6 +92,7 @@ impl Attributes {
             subreaper: AtomicU32::new(0),
             no_new_privileges: AtomicU32::new(0),
             oom_score_adjustment: AtomicI32::new(0),
+            nice: AtomicI32::new(0),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::*};
 
 use casemate_platform::sync::Mutex;
 use casemate_platform::thread::{self, ThreadHandle};
@@ -14,8 +14,7 @@ use crate::time::CpuTime;
 
 /// One thread.
 pub struct Thread {
-    /// Thread id.
-    pub tid: u32,
+    tid: AtomicU32,
     process: Arc<Process>,
     handle: casemate_platform::sync::Once<Arc<ThreadHandle>>,
     /// Mask, pending signals, alternate stack.
@@ -40,7 +39,7 @@ impl Thread {
     /// A thread of `process`, not yet running.
     pub fn new(tid: u32, process: Arc<Process>, name: Vec<u8>, signals: ThreadSignals) -> Arc<Thread> {
         Arc::new(Thread {
-            tid,
+            tid: AtomicU32::new(tid),
             process,
             handle: Default::default(),
             signals,
@@ -52,6 +51,17 @@ impl Thread {
             cpu: CpuTime::default(),
             sleep_until: Mutex::new(None),
         })
+    }
+
+    /// Thread id.
+    #[inline]
+    pub fn tid(&self) -> u32 {
+        self.tid.load(Relaxed)
+    }
+
+    /// After execve(2) the one thread left has its process's id.
+    pub fn become_first(&self) {
+        self.tid.store(self.process.pid, Relaxed);
     }
 
     /// Its process.

@@ -176,7 +176,7 @@ pub fn raise_exception(context: &Context, exception: Exception, outcome: Option<
             casemate_platform::log!(
                 casemate_platform::console::Level::Debug,
                 "thread {} ends by signal {} at {rip:#x}, address {:#x}",
-                context.thread.tid,
+                context.thread.tid(),
                 signal.number(),
                 exception.address
             );

@@ -16,11 +16,11 @@ use crate::process::exec::{Request, load, prepare};
 use crate::process::exit::{begin_exit, end_threads};
 use crate::process::{Context, ExitState, Fd, Resource};
 use crate::signal::{AlternateStack, Signal};
+use crate::stat::FileType;
 use crate::user_space::{Addr, read_path, read_string_vector};
 
 use super::{PathAddr, REGISTERS_SET};
 
-const HERE: Fd = Fd(-100);
 const EMPTY_PATH: u32 = 0x1000;
 const NO_FOLLOW: u32 = 0x100;
 /// Most bytes of arguments and environment (a quarter of the default stack limit).
@@ -45,14 +45,14 @@ pub fn sys_execveat(
         return Err(Errno::EINVAL);
     }
     let path = read_path(path.0)?;
-    if path.first() == Some(&b'/') || directory == HERE {
-        return execute(ctx, path, arguments, environment);
-    }
     let found = if path.is_empty() && flags & EMPTY_PATH != 0 {
         resolve::base(ctx, directory)?
     } else {
         resolve::at(ctx, directory, &path, flags & NO_FOLLOW == 0)?
     };
+    if found.kind() == FileType::Symlink {
+        return Err(Errno::ELOOP);
+    }
     execute(ctx, found.path_text(), arguments, environment)
 }
 
@@ -120,6 +120,7 @@ fn end_other_threads(ctx: &Context) -> Result<()> {
 
 fn reset_thread(ctx: &Context, name: Vec<u8>) {
     let thread = ctx.thread;
+    thread.become_first();
     *thread.name.lock() = name;
     thread.clear_tid.store(0, Relaxed);
     thread.robust_list.store(0, Relaxed);

@@ -1,9 +1,11 @@
 //! sched_*, getpriority, setpriority, getcpu: one kind of thread, on all the host's processors.
 
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, Ordering::*};
 
 use crate::errno::{Errno, Result};
-use crate::process::{Context, all_processes};
+use crate::process::{Context, Process, all_processes};
 use crate::user_space::{self, Addr};
 
 static PROCESSORS: AtomicU32 = AtomicU32::new(1);
@@ -23,10 +25,10 @@ fn check_thread(ctx: &Context, tid: i32) -> Result<()> {
         return Err(Errno::EINVAL);
     }
     let exists = tid == 0
-        || tid as u32 == ctx.thread.tid
+        || tid as u32 == ctx.thread.tid()
         || all_processes()
             .iter()
-            .any(|process| process.threads.lock().iter().any(|thread| thread.tid == tid as u32));
+            .any(|process| process.threads.lock().iter().any(|thread| thread.tid() == tid as u32));
     if exists { Ok(()) } else { Err(Errno::ESRCH) }
 }
 
@@ -115,18 +117,52 @@ pub fn sys_sched_rr_get_interval(ctx: &Context, tid: i32, at: Addr) -> Result<us
     Ok(0)
 }
 
-/// getpriority(2): nice value 0, in the system call's encoding (20 − nice).
-pub fn sys_getpriority(_ctx: &Context, which: u32, _who: u32) -> Result<usize> {
-    if which > 2 { Err(Errno::EINVAL) } else { Ok(20) }
+const PRIO_PROCESS: u32 = 0;
+const PRIO_PGRP: u32 = 1;
+const PRIO_USER: u32 = 2;
+
+/// The processes that getpriority(2) and setpriority(2) mean; `EINVAL`, `ESRCH`.
+fn prioritised(ctx: &Context, which: u32, who: u32) -> Result<Vec<Arc<Process>>> {
+    let caller = ctx.process();
+    let meant: Vec<Arc<Process>> = match which {
+        PRIO_PROCESS if who == 0 => alloc::vec![caller.clone()],
+        PRIO_PROCESS => all_processes()
+            .into_iter()
+            .filter(|process| {
+                process.pid == who || process.threads.lock().iter().any(|thread| thread.tid() == who)
+            })
+            .collect(),
+        PRIO_PGRP => {
+            let group = if who == 0 { caller.group.load(Relaxed) } else { who };
+            all_processes().into_iter().filter(|process| process.group.load(Relaxed) == group).collect()
+        }
+        PRIO_USER => {
+            let uid = if who == 0 { caller.credentials.read().uid } else { who };
+            all_processes().into_iter().filter(|process| process.credentials.read().uid == uid).collect()
+        }
+        _ => return Err(Errno::EINVAL),
+    };
+    if meant.is_empty() { Err(Errno::ESRCH) } else { Ok(meant) }
 }
 
-/// setpriority(2): accepted and without effect, as niceness is the host's business.
-pub fn sys_setpriority(ctx: &Context, which: u32, _who: u32, value: i32) -> Result<usize> {
-    match which {
-        0..=2 if value >= 0 || ctx.process().credentials.read().euid == 0 => Ok(0),
-        0..=2 => Err(Errno::EACCES),
-        _ => Err(Errno::EINVAL),
+/// getpriority(2), in the system call's encoding (20 − nice).
+pub fn sys_getpriority(ctx: &Context, which: u32, who: u32) -> Result<usize> {
+    let meant = prioritised(ctx, which, who)?;
+    let least = meant.iter().map(|process| process.attributes.nice.load(Relaxed)).min().unwrap_or(0);
+    Ok((20 - least) as usize)
+}
+
+/// setpriority(2): remembered and without effect, as scheduling is the host's business.
+pub fn sys_setpriority(ctx: &Context, which: u32, who: u32, value: i32) -> Result<usize> {
+    let value = value.clamp(-20, 19);
+    let privileged = ctx.process().credentials.read().euid == 0;
+    for process in prioritised(ctx, which, who)? {
+        if value < process.attributes.nice.load(Relaxed) && !privileged {
+            return Err(Errno::EACCES);
+        }
+        process.attributes.nice.store(value, Relaxed);
     }
+    Ok(0)
 }
 
 /// getcpu(2): which processor a thread runs on is the host's word and of no use inside; 0.

@@ -247,7 +247,7 @@ fn find_thread(tid: i32, group: Option<i32>) -> Result<Arc<Thread>> {
         if group.is_some_and(|group| process.pid != group as u32) {
             continue;
         }
-        let found = process.threads.lock().iter().find(|thread| thread.tid == tid as u32).cloned();
+        let found = process.threads.lock().iter().find(|thread| thread.tid() == tid as u32).cloned();
         if let Some(thread) = found {
             return Ok(thread);
         }

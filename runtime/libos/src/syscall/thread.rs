@@ -14,13 +14,13 @@ use crate::user_space::{self, Addr};
 
 /// gettid(2).
 pub fn sys_gettid(ctx: &Context) -> Result<usize> {
-    Ok(ctx.thread.tid as usize)
+    Ok(ctx.thread.tid() as usize)
 }
 
 /// set_tid_address(2).
 pub fn sys_set_tid_address(ctx: &Context, at: Addr) -> Result<usize> {
     ctx.thread.clear_tid.store(at.0, Relaxed);
-    Ok(ctx.thread.tid as usize)
+    Ok(ctx.thread.tid() as usize)
 }
 
 /// set_robust_list(2).
@@ -34,11 +34,11 @@ pub fn sys_set_robust_list(ctx: &Context, head: Addr, size: usize) -> Result<usi
 
 /// get_robust_list(2).
 pub fn sys_get_robust_list(ctx: &Context, tid: i32, head: Addr, size: Addr) -> Result<usize> {
-    let value = if tid == 0 || tid as u32 == ctx.thread.tid {
+    let value = if tid == 0 || tid as u32 == ctx.thread.tid() {
         ctx.thread.robust_list.load(Relaxed)
     } else {
         let threads = ctx.process().threads.lock();
-        let found = threads.iter().find(|thread| thread.tid == tid as u32).ok_or(Errno::ESRCH)?;
+        let found = threads.iter().find(|thread| thread.tid() == tid as u32).ok_or(Errno::ESRCH)?;
         found.robust_list.load(Relaxed)
     };
     user_space::write_u64(size, 24)?;

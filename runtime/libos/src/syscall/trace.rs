@@ -25,7 +25,7 @@ pub(super) fn is_enabled() -> bool {
 #[cold]
 pub(super) fn traced(context: &Context, number: u64, arguments: &[u64; 6]) -> Result<usize> {
     let text = table::show(number, arguments).unwrap_or_else(|| format!("syscall_{number}({arguments:x?})"));
-    let tid = context.thread.tid;
+    let tid = context.thread.tid();
     if matches!(number, 60 | 231) {
         print_raw(format_args!("[{tid}] {text} = ?"));
     }

@@ -70,7 +70,7 @@ impl Clock {
         }
         let process = current_process();
         let threads = process.threads.lock();
-        let found = threads.iter().find(|thread| thread.tid == number).cloned();
+        let found = threads.iter().find(|thread| thread.tid() == number).cloned();
         found.map(Clock::Thread).ok_or(Errno::EINVAL)
     }
 
