@@ -8,7 +8,7 @@ mod several;
 mod sleep_mutex;
 mod wait;
 
-pub use blocking::blocking;
+pub use blocking::{blocking, blocking_on};
 pub use pollee::{Events, Observer, Pollee, Registration};
 pub use poller::{Poller, poll_host};
 pub use several::{Watched, wait_for_any};

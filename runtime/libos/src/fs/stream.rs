@@ -12,7 +12,7 @@ use linux_raw_sys::ioctl::*;
 
 use super::mount::make_device;
 use crate::errno::{Errno, Result};
-use crate::events::{Events, Poller, blocking, poll_host};
+use crate::events::{Events, Poller, blocking_on, poll_host};
 use crate::file::{File, OpenFlags, StatusFlags, Whence};
 use crate::io::{Sink, Source};
 use crate::process::FIRST_PROCESS;
@@ -174,7 +174,7 @@ impl File for StandardStream {
         let length = sink.remaining().min(host::TRANSFER_LIMIT);
         sink.prepare(length)?;
         self.check_ready(Events::IN)?;
-        let received = blocking(|| host::fd_read(&self.fd, length))?;
+        let received = blocking_on(&self.fd, Events::IN, || host::fd_read(&self.fd, length))?;
         sink.put_received(&received)
     }
 
@@ -183,7 +183,9 @@ impl File for StandardStream {
             return Ok(0);
         }
         self.check_ready(Events::OUT)?;
-        source.send(host::TRANSFER_LIMIT, |bytes| blocking(|| host::fd_write(&self.fd, bytes)))
+        source.send(host::TRANSFER_LIMIT, |bytes| {
+            blocking_on(&self.fd, Events::OUT, || host::fd_write(&self.fd, bytes))
+        })
     }
 
     fn read_at(&self, sink: &mut Sink, offset: u64) -> Result<usize> {
@@ -192,15 +194,16 @@ impl File for StandardStream {
         }
         let length = sink.remaining().min(host::TRANSFER_LIMIT);
         sink.prepare(length)?;
-        let received = blocking(|| host::fd_read_at(&self.fd, length, offset))?;
+        let received = host::fd_read_at(&self.fd, length, offset)?;
         sink.put_received(&received)
     }
 
     fn write_at(&self, source: &mut Source, offset: u64) -> Result<usize> {
         match self.kind() {
             Kind::Regular if source.remaining() == 0 => Ok(0),
-            Kind::Regular => source
-                .send(host::TRANSFER_LIMIT, |bytes| blocking(|| host::fd_write_at(&self.fd, bytes, offset))),
+            Kind::Regular => {
+                source.send(host::TRANSFER_LIMIT, |bytes| Ok(host::fd_write_at(&self.fd, bytes, offset)?))
+            }
             _ => Err(Errno::ESPIPE),
         }
     }

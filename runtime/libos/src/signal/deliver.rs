@@ -28,12 +28,15 @@ const FROM_KERNEL: i32 = 0x80;
 
 /// Looks after what waits for the thread before it returns to the program: host signals, pending signals. `interrupted` is
 /// the restart code of the call that was cut short, if any; the registers hold the call still.
-pub fn attend(context: &Context, interrupted: Option<Errno>) -> Next {
+///
+/// Every signal that waits gets its frame now, one on top of the other, as on Linux: none is left to disturb the first handler.
+pub fn attend(context: &Context, mut interrupted: Option<Errno>) -> Next {
     if take_interrupt() {
         admit_host_signals();
     }
     let thread = context.thread;
     thread.set_attention(false);
+    let mut handled = false;
     while let Some(info) = next_signal(thread) {
         let process = context.process();
         let action = process.signals.action(info.signal);
@@ -47,12 +50,15 @@ pub fn attend(context: &Context, interrupted: Option<Errno>) -> Next {
                 DefaultAction::Ignore | DefaultAction::Continue | DefaultAction::Stop => {}
             },
             Handler::Function(handler) => {
-                settle_interrupted_call(context, interrupted, &action);
+                settle_interrupted_call(context, interrupted.take(), &action);
                 enter_handler(context, &info, &action, handler, None);
-                recompute_attention(thread);
-                return Next::Resume;
+                handled = true;
             }
         }
+    }
+    if handled {
+        recompute_attention(thread);
+        return Next::Resume;
     }
     // No handler: a mask lent for the time of the call comes back unless the call goes on.
     if interrupted.is_none() {

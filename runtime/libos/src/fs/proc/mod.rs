@@ -59,7 +59,7 @@ fn own_process() -> Result<Vec<u8>> {
 
 fn own_thread() -> Result<Vec<u8>> {
     let thread = current_thread();
-    Ok(format!("{}/task/{}", thread.process().pid, thread.tid).into_bytes())
+    Ok(format!("{}/task/{}", thread.process().pid, thread.tid()).into_bytes())
 }
 
 /// The fixed names, then the processes.
@@ -72,7 +72,8 @@ impl Folder for Root {
     fn find(&self, name: &[u8]) -> Result<Object> {
         let Some(id) = parse_number(name) else { return self.0.find(name) };
         // A thread's id names its process's directory too, as on Linux, though it is not listed.
-        let by_thread = || all_processes().into_iter().find(|p| p.threads.lock().iter().any(|t| t.tid == id));
+        let by_thread =
+            || all_processes().into_iter().find(|p| p.threads.lock().iter().any(|t| t.tid() == id));
         let process = find_process(id).or_else(by_thread).ok_or(Errno::ENOENT)?;
         Ok(Task::of_process(&process).directory())
     }

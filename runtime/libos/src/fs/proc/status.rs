@@ -39,13 +39,13 @@ fn state(thread: Option<&Thread>) -> (char, &'static str) {
     match thread {
         None => ('Z', "zombie"),
         // Whoever asks runs; of the others only the host knows.
-        Some(thread) if current_tid() == Some(thread.tid) => ('R', "running"),
+        Some(thread) if current_tid() == Some(thread.tid()) => ('R', "running"),
         Some(_) => ('S', "sleeping"),
     }
 }
 
 fn current_tid() -> Option<u32> {
-    casemate_platform::thread::with_local::<Arc<Thread>, _>(|thread| thread.tid)
+    casemate_platform::thread::with_local::<Arc<Thread>, _>(|thread| thread.tid())
 }
 
 fn parent(process: &Process) -> u32 {

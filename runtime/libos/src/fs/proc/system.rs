@@ -99,7 +99,7 @@ pub(super) fn version() -> Vec<u8> {
 pub(super) fn loadavg() -> Vec<u8> {
     let threads: Vec<u32> = all_processes()
         .iter()
-        .flat_map(|process| process.threads.lock().iter().map(|thread| thread.tid).collect::<Vec<_>>())
+        .flat_map(|process| process.threads.lock().iter().map(|thread| thread.tid()).collect::<Vec<_>>())
         .collect();
     let last = threads.iter().max().copied().unwrap_or(1);
     format!("0.00 0.00 0.00 1/{} {last}\n", threads.len()).into_bytes()

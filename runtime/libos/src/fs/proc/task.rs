@@ -35,7 +35,7 @@ impl Task {
 
     /// The thread; `None` when it ended (its process may be a zombie).
     pub(super) fn thread(self) -> Result<Option<Arc<Thread>>> {
-        Ok(self.process()?.threads.lock().iter().find(|thread| thread.tid == self.tid).cloned())
+        Ok(self.process()?.threads.lock().iter().find(|thread| thread.tid() == self.tid).cloned())
     }
 
     /// /proc/PID.
@@ -113,7 +113,7 @@ impl Folder for Threads {
 
     fn next(&self, position: u64) -> Option<Entry> {
         let process = self.0.process().ok()?;
-        let tids = process.threads.lock().iter().map(|thread| thread.tid).collect::<Vec<_>>();
+        let tids = process.threads.lock().iter().map(|thread| thread.tid()).collect::<Vec<_>>();
         let next = tids.into_iter().filter(|&tid| u64::from(tid) >= position).min()?;
         Some(numbered(next, 0, FileType::Directory))
     }
