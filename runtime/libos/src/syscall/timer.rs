@@ -109,7 +109,7 @@ fn read_notify(ctx: &Context, signal: u32, kind: u32, thread: u32) -> Result<Not
         raw::SIGEV_SIGNAL | raw::SIGEV_THREAD => Ok(Notify::Signal(Signal::new(signal)?, None)),
         raw::SIGEV_THREAD_ID => {
             let threads = ctx.process().threads.lock();
-            let found = threads.iter().find(|other| other.tid == thread).cloned();
+            let found = threads.iter().find(|other| other.tid() == thread).cloned();
             drop(threads);
             let target = found.ok_or(Errno::EINVAL)?;
             Ok(Notify::Signal(Signal::new(signal)?, Some(target)))
