@@ -76,7 +76,7 @@ def known_differences(path: Path = KNOWN_DIFFERENCES) -> dict[str, str]:
 
 def variant_image(variant: Variant) -> Image:
     """All programs of a variant in one image."""
-    programs = {f"/{program.name}": binary(program, variant) for program in discover() if program.builds_in(variant)}
+    programs = {f"/programs/{program.name}": binary(program, variant) for program in discover() if program.builds_in(variant)}
     return make_image(variant.name, programs)
 
 
@@ -87,7 +87,7 @@ def run_all(
 
     def run_one(program: Program) -> Result:
         native = run_natively(binary(program, variant))
-        inside = image.run([f"/{program.name}"], trace) if image else None
+        inside = image.run([f"/programs/{program.name}"], trace) if image else None
         return Result(program, variant, native, inside)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:

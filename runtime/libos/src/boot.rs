@@ -3,7 +3,6 @@
 
 use alloc::string::String;
 use alloc::sync::{Arc, Weak};
-use alloc::vec::Vec;
 
 use casemate_abi::{MEASURED_MAGIC, StartFlags};
 use casemate_index::Index;
@@ -16,6 +15,7 @@ use casemate_platform::thread::ThreadHandle;
 use sha2::{Digest, Sha256};
 
 use crate::file::OpenFlags;
+use crate::fs::engine;
 use crate::fs::image::HostIndex;
 use crate::fs::start::first_view;
 use crate::fs::stream::StandardStream;
@@ -85,17 +85,11 @@ pub fn settle(facts: &HostFacts, manifest: &Manifest) {
         syscall::enable_trace();
     }
     syscall::scheduling::set_processors(facts.processors);
-    syscall::system::set_host_name(&host_name(&facts.hostname));
+    let name: &[u8] = if manifest.names_from_host { &facts.hostname } else { b"" };
+    syscall::system::set_host_name(&engine::host_name(name));
     for sentence in manifest.insecure() {
         log!(Level::Warning, "{sentence}");
     }
-}
-
-/// The host's name as far as it is one: letters, digits, `-` and `.`; "casemate" when nothing is left.
-fn host_name(from_host: &[u8]) -> Vec<u8> {
-    let good = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
-    let name: Vec<u8> = from_host.iter().copied().take_while(good).take(64).collect();
-    if name.is_empty() { b"casemate".to_vec() } else { name }
 }
 
 /// Refuses arguments that the manifest does not let the host choose.
@@ -111,7 +105,7 @@ pub fn check_arguments(facts: &HostFacts, manifest: &Manifest) -> Result<(), &'s
 pub fn run_first(facts: &HostFacts, vouched: Vouched, handle: Arc<ThreadHandle>) -> ! {
     let Vouched { manifest, index } = vouched;
     let credentials = Arc::new(Credentials::new(manifest.uid, manifest.gid, manifest.groups.clone()));
-    let view = match first_view(index, &credentials, &manifest) {
+    let view = match first_view(index, &credentials, &manifest, facts) {
         Ok(view) => Arc::new(view),
         Err(reason) => crate::refuse(&reason),
     };

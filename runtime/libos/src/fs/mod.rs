@@ -5,6 +5,7 @@ pub mod cache;
 pub mod caller;
 pub mod devices;
 pub mod directory_file;
+pub mod engine;
 pub mod generated;
 pub mod image;
 pub mod inode;

@@ -7,6 +7,7 @@ use alloc::sync::Arc;
 
 use casemate_index::Index;
 use casemate_manifest::{Manifest, MountKind};
+use casemate_platform::start::HostFacts;
 
 use super::image::{HostStorage, Image};
 use super::inode::{Inode, NewInode, NewKind};
@@ -15,16 +16,24 @@ use super::stream::set_owner;
 use super::tree::Tree;
 use super::walk::Walk;
 use super::{FsView, Location};
-use super::{devices, proc, sys};
+use super::{devices, engine, proc, sys};
 use crate::errno::{Errno, Result};
+use crate::file::OpenFlags;
+use crate::io::Source;
 use crate::process::Credentials;
 use crate::stat::FileType;
+use crate::syscall::system;
 
 /// Pages of image files kept in memory (256 MiB).
 const CACHE_PAGES: usize = 65_536;
 
 /// Builds the tree over the image, mounts what belongs there and opens the working directory in it. The message of an error is for the user.
-pub fn first_view(index: Index, credentials: &Credentials, manifest: &Manifest) -> Result<FsView, String> {
+pub fn first_view(
+    index: Index,
+    credentials: &Credentials,
+    manifest: &Manifest,
+    facts: &HostFacts,
+) -> Result<FsView, String> {
     let image = Image::new(index, Box::new(HostStorage), CACHE_PAGES);
     let tree = Tree::new(Some(image));
     let mount = Mount::new(tree.device(), "overlay", b"overlay", false);
@@ -34,6 +43,8 @@ pub fn first_view(index: Index, credentials: &Credentials, manifest: &Manifest) 
     proc::note_start();
     set_owner(credentials.uid, credentials.gid);
     furnish(&root, manifest)?;
+    put_engine_files(&root, manifest.names_from_host.then_some(facts))
+        .map_err(|error| format!("the files of /etc cannot be put in: {}", error.name()))?;
     let cwd = working_directory(&root, credentials, manifest.cwd.as_bytes())
         .map_err(|error| format!("the working directory {}: {}", manifest.cwd, error.name()))?;
     Ok(FsView::new(root, cwd, manifest.umask))
@@ -77,6 +88,36 @@ fn mount_system(root: &Location) -> Result<()> {
     mount_directory(root, b"/proc", proc, Mount::new(device, "proc", b"proc", false))?;
     let (sys, device) = sys::new();
     mount_directory(root, b"/sys", sys, Mount::new(device, "sysfs", b"sysfs", true))
+}
+
+/// Mounts the engine's files over the image's. Where the host has no say, only what the image lacks is put in.
+fn put_engine_files(root: &Location, host: Option<&HostFacts>) -> Result<()> {
+    let node = system::host_name();
+    let from = |file: fn(&HostFacts) -> &[u8]| host.map_or(&b""[..], file);
+    let files = [
+        ("resolv.conf", engine::resolv_conf(from(|host| &host.resolv_conf))),
+        ("hosts", engine::hosts(from(|host| &host.hosts), &node)),
+        ("hostname", [&node[..], b"\n"].concat()),
+    ];
+    let tree = Tree::new(None);
+    let mount = Mount::new(tree.device(), "tmpfs", b"casemate", false);
+    let made = Location::root(tree.root(0o755)?, mount.clone());
+    let etc = make_directories(root, b"/etc")?;
+    for (name, contents) in files {
+        let new = NewInode { kind: NewKind::Regular, permissions: 0o644, ..new_directory() };
+        let in_image = etc.child(name.as_bytes());
+        if host.is_none() && (in_image.is_ok() || contents.is_empty()) {
+            continue;
+        }
+        let file = made.create(name.as_bytes(), &new)?;
+        file.inode().open(&file, OpenFlags::WRITE_ONLY)?.write(&mut Source::kernel(&contents))?;
+        // A name below the mount, so that listings show it.
+        if in_image == Err(Errno::ENOENT) {
+            etc.create(name.as_bytes(), &new)?;
+        }
+        mount::register(&etc.mount_at(name.as_bytes(), file.inode().clone(), mount.clone()));
+    }
+    Ok(())
 }
 
 /// Mounts an empty file system in memory.
@@ -135,8 +176,8 @@ fn working_directory(root: &Location, credentials: &Credentials, path: &[u8]) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::file::{File, OpenFlags};
-    use crate::io::{Sink, Source};
+    use crate::file::File;
+    use crate::io::Sink;
 
     /// A root without anything in it, as the image `scratch` has.
     fn empty_root() -> Location {
@@ -172,6 +213,23 @@ mod tests {
         assert_eq!(stdout.inode().read_link().unwrap(), b"/proc/self/fd/1");
         assert_eq!(find(&root, "/dev/shm", true).unwrap().stat().unwrap().mode(), 0o41777);
         assert!(find(&root, "/dev/shm/..", true).unwrap() == find(&root, "/dev", true).unwrap());
+    }
+
+    #[test]
+    fn without_the_host_the_image_keeps_its_files_and_gets_the_ones_it_lacks() {
+        let root = empty_root();
+        let file = NewInode { kind: NewKind::Regular, ..new_directory() };
+        root.create(b"etc", &new_directory()).unwrap().create(b"hosts", &file).unwrap();
+        put_engine_files(&root, None).unwrap();
+        assert_eq!(find(&root, "/etc/hosts", true).unwrap().stat().unwrap().size, 0);
+        assert_eq!(find(&root, "/etc/resolv.conf", true), Err(Errno::ENOENT));
+        assert!(find(&root, "/etc/hostname", true).unwrap().is_mount_root());
+        let bare = empty_root();
+        put_engine_files(&bare, None).unwrap();
+        let mut bytes = [0; 19];
+        assert_eq!(open(&bare, "/etc/hosts").read(&mut Sink::kernel(&mut bytes)), Ok(19));
+        assert_eq!(&bytes, b"127.0.0.1\tlocalhost");
+        assert!(find(&bare, "/etc", true).unwrap().inode().lookup(b"hosts").is_ok());
     }
 
     #[test]
