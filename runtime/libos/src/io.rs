@@ -257,6 +257,52 @@ impl<'a> Source<'a> {
         Source { place: Place::Kernel(buffer), done: 0, left: buffer.len() }
     }
 
+    /// Whether what is left is one run.
+    pub fn is_contiguous(&self) -> bool {
+        match &self.place {
+            Place::Many(segments, offset) => {
+                segments.iter().filter(|segment| segment.length > 0).count() <= 1
+                    || segments.first().is_some_and(|first| first.length - offset >= self.left)
+            }
+            _ => true,
+        }
+    }
+
+    /// A copy of the next bytes, at most `limit`, without taking them; see [`Self::consume`]. `EFAULT` when some are not there.
+    pub fn peek(&self, limit: usize) -> Result<Vec<u8>> {
+        let length = limit.min(self.left);
+        let mut bytes = alloc::vec![0; length];
+        match &self.place {
+            Place::Kernel(buffer) => bytes.copy_from_slice(&buffer[self.done..self.done + length]),
+            Place::One(segment) => {
+                user_space::copy_in(&mut bytes, Addr(segment.address.wrapping_add(self.done as u64)))?;
+            }
+            Place::Many(segments, offset) => {
+                let (mut done, mut skip) = (0, *offset);
+                for segment in *segments {
+                    let step = (segment.length - skip).min(length - done);
+                    let from = Addr(segment.address.wrapping_add(skip as u64));
+                    user_space::copy_in(&mut bytes[done..done + step], from)?;
+                    (done, skip) = (done + step, 0);
+                }
+            }
+        }
+        Ok(bytes)
+    }
+
+    /// Takes bytes that were looked at.
+    pub fn consume(&mut self, length: usize) {
+        let mut left = length.min(self.left);
+        while left > 0 {
+            let step = match self.next_user(left) {
+                Some(segment) => segment.length,
+                None => left,
+            };
+            self.advance(step);
+            left -= step;
+        }
+    }
+
     /// Takes up to `to.len()` bytes; returns how many. `EFAULT` only when none could be taken.
     pub fn take(&mut self, to: &mut [u8]) -> Result<usize> {
         let length = to.len().min(self.left);

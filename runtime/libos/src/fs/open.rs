@@ -143,6 +143,9 @@ pub fn open_found(found: &Location, how: How, credentials: &Credentials) -> Resu
     if found.kind() == FileType::Directory {
         return Ok(DirectoryFile::new(found.clone(), flags));
     }
+    if found.kind() == FileType::Fifo {
+        return crate::ipc::pipe::open_fifo(found, flags);
+    }
     let file = found.inode().open(found, flags)?;
     if flags.contains(OpenFlags::TRUNCATE) && found.kind() == FileType::Regular {
         found.inode().set(&AttributeChange { size: Some(0), ..AttributeChange::default() })?;

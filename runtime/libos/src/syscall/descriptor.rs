@@ -67,6 +67,7 @@ pub fn sys_fcntl(ctx: &Context, fd: Fd, command: u32, argument: u64) -> Result<u
         | raw::F_OFD_SETLK
         | raw::F_OFD_SETLKW => lock::fcntl(ctx, &file, command, Addr(argument)),
         memfd::F_ADD_SEALS | memfd::F_GET_SEALS => memfd::fcntl(&file, command, argument),
+        raw::F_GETPIPE_SZ | raw::F_SETPIPE_SZ => super::pipe::fcntl(ctx, &file, command, argument),
         raw::F_GETOWN | raw::F_GETSIG | raw::F_GETLEASE => Ok(if command == raw::F_GETLEASE { 2 } else { 0 }),
         raw::F_SETOWN | raw::F_SETSIG => Ok(0),
         _ => Err(Errno::EINVAL),

@@ -25,6 +25,16 @@ pub fn sys_pipe2(ctx: &Context, at: Addr, flags: u32) -> Result<usize> {
     install(ctx, at, [reader, writer], close_on_exec)
 }
 
+/// F_GETPIPE_SZ and F_SETPIPE_SZ of fcntl(2); `EBADF` for what is no pipe.
+pub(super) fn fcntl(ctx: &Context, file: &Arc<dyn File>, command: u32, argument: u64) -> Result<usize> {
+    let pipe = file.as_any().downcast_ref::<PipeFile>().ok_or(Errno::EBADF)?.pipe();
+    if command == raw::F_GETPIPE_SZ {
+        return Ok(pipe.capacity());
+    }
+    let privileged = ctx.process().credentials.read().euid == 0;
+    pipe.set_capacity(argument as u32 as usize, privileged)
+}
+
 /// Two descriptors for a pair of files, their numbers written to `at`; both or none.
 pub(super) fn install(
     ctx: &Context,

@@ -8,8 +8,8 @@ use alloc::string::String;
 use super::argument::{Argument, PathAddr};
 use super::{
     attributes, descriptor, directory, epoll, eventfd, exec, identity, limits, link, lock, memfd, memory,
-    open, path, pipe, poll, positioned, prctl, process, read_write, scheduling, signal, stat, statfs, system,
-    thread, time, timer, transfer, xattr,
+    message, open, path, pipe, poll, positioned, prctl, process, read_write, scheduling, signal, socket,
+    stat, statfs, system, thread, time, timer, transfer, xattr,
 };
 use crate::errno::{Errno, Result};
 use crate::process::{Context, Fd};
@@ -121,6 +121,20 @@ syscalls! {
     38 setitimer(which: u32, new: Addr, old: Addr) = timer::sys_setitimer [partly "ITIMER_VIRTUAL and ITIMER_PROF count the time that threads do not sleep"]
     39 getpid() = identity::sys_getpid [full]
     40 sendfile(out: Fd, input: Fd, offset: Addr, count: usize) = transfer::sys_sendfile [full]
+    41 socket(domain: u32, kind: u32, protocol: u32) = socket::sys_socket [partly "AF_UNIX, AF_INET and AF_INET6; no raw sockets"]
+    42 connect(fd: Fd, at: Addr, length: i32) = socket::sys_connect [full]
+    43 accept(fd: Fd, at: Addr, length_at: Addr) = socket::sys_accept [full]
+    44 sendto(fd: Fd, at: Addr, length: usize, flags: u32, to: Addr, to_length: i32) = message::sys_sendto [full]
+    45 recvfrom(fd: Fd, at: Addr, length: usize, flags: u32, from: Addr, from_length: Addr) = message::sys_recvfrom [partly "no error queue"]
+    46 sendmsg(fd: Fd, at: Addr, flags: u32) = message::sys_sendmsg [partly "no control messages of Internet sockets"]
+    47 recvmsg(fd: Fd, at: Addr, flags: u32) = message::sys_recvmsg [partly "no control messages of Internet sockets"]
+    48 shutdown(fd: Fd, how: u32) = socket::sys_shutdown [full]
+    49 bind(fd: Fd, at: Addr, length: i32) = socket::sys_bind [full]
+    50 listen(fd: Fd, backlog: i32) = socket::sys_listen [full]
+    51 getsockname(fd: Fd, at: Addr, length_at: Addr) = socket::sys_getsockname [full]
+    52 getpeername(fd: Fd, at: Addr, length_at: Addr) = socket::sys_getpeername [full]
+    54 setsockopt(fd: Fd, level: u32, name: u32, at: Addr, length: i32) = socket::sys_setsockopt [partly "the usual options"]
+    55 getsockopt(fd: Fd, level: u32, name: u32, at: Addr, length_at: Addr) = socket::sys_getsockopt [partly "the usual options"]
     56 clone(flags: u64, stack: Addr, parent_tid: Addr, child_tid: Addr, tls: u64) = process::sys_clone [partly "no fork: CLONE_VM is needed; no namespaces"]
     57 fork() = process::sys_fork [partly "always ENOSYS"]
     58 vfork() = process::sys_vfork [full]
@@ -281,6 +295,7 @@ syscalls! {
     285 fallocate(fd: Fd, mode: u32, offset: i64, length: i64) = transfer::sys_fallocate [partly "no collapsing, inserting and unsharing"]
     286 timerfd_settime(fd: Fd, flags: u32, new: Addr, old: Addr) = timer::sys_timerfd_settime [full]
     287 timerfd_gettime(fd: Fd, at: Addr) = timer::sys_timerfd_gettime [full]
+    288 accept4(fd: Fd, at: Addr, length_at: Addr, flags: u32) = socket::sys_accept4 [full]
     290 eventfd2(count: u32, flags: u32) = eventfd::sys_eventfd2 [full]
     291 epoll_create1(flags: u32) = epoll::sys_epoll_create1 [full]
     292 dup3(old: Fd, new: Fd, flags: u32) = descriptor::sys_dup3 [full]
@@ -288,8 +303,10 @@ syscalls! {
     295 preadv(fd: Fd, vector: Addr, count: usize, low: i64) = positioned::sys_preadv [full]
     296 pwritev(fd: Fd, vector: Addr, count: usize, low: i64) = positioned::sys_pwritev [full]
     297 rt_tgsigqueueinfo(group: i32, tid: i32, number: u32, at: Addr) = signal::sys_rt_tgsigqueueinfo [full]
+    299 recvmmsg(fd: Fd, at: Addr, count: u32, flags: u32, timeout: Addr) = message::sys_recvmmsg [full]
     302 prlimit64(pid: i32, resource: u32, new: Addr, old: Addr) = limits::sys_prlimit64 [full]
     306 syncfs(fd: Fd) = transfer::sys_syncfs [full]
+    307 sendmmsg(fd: Fd, at: Addr, count: u32, flags: u32) = message::sys_sendmmsg [full]
     309 getcpu(cpu: Addr, node: Addr) = scheduling::sys_getcpu [partly "always processor 0"]
     316 renameat2(old_dirfd: Fd, old: PathAddr, new_dirfd: Fd, new: PathAddr, flags: u32) = link::sys_renameat2 [partly "no RENAME_WHITEOUT"]
     318 getrandom(at: Addr, length: usize, flags: u32) = system::sys_getrandom [full]
