@@ -2,6 +2,7 @@
 
 mod action;
 mod deliver;
+mod file;
 mod frame;
 mod pending;
 mod send;
@@ -10,6 +11,7 @@ mod state;
 pub use action::{Action, ActionFlags, Handler};
 pub(crate) use deliver::admit_host_signals;
 pub use deliver::{Next, attend, raise_exception, recompute_attention, restore_saved_mask};
+pub use file::SignalFile;
 pub use frame::{return_from_handler, stack_from_words, stack_words};
 pub use pending::{Pending, SignalInfo};
 pub use send::{can_signal, send_to_process, send_to_thread};

@@ -5,10 +5,12 @@ use core::sync::atomic::Ordering::*;
 
 use crate::errno::{Errno, Result};
 use crate::events::{Deadline, sleep_until};
-use crate::process::{Context, Process, Thread, all_processes, find_process};
+use crate::file::OpenFlags;
+use crate::process::{Context, Fd, Process, Thread, all_processes, find_process};
 use crate::signal::{
-    Action, ActionFlags, Handler, Signal, SignalInfo, UNBLOCKABLE, can_signal, recompute_attention,
-    restore_saved_mask, return_from_handler, send_to_process, send_to_thread, stack_from_words, stack_words,
+    Action, ActionFlags, Handler, Signal, SignalFile, SignalInfo, UNBLOCKABLE, can_signal,
+    recompute_attention, restore_saved_mask, return_from_handler, send_to_process, send_to_thread,
+    stack_from_words, stack_words,
 };
 use crate::user_space::{self, Addr};
 
@@ -301,4 +303,27 @@ pub fn sys_rt_tgsigqueueinfo(ctx: &Context, group: i32, tid: i32, number: u32, a
     let target = find_thread(tid, Some(group))?;
     check_permission(ctx, target.process())?;
     send_to_thread(&target, info).map(|()| 0)
+}
+
+/// signalfd4(2).
+pub fn sys_signalfd4(ctx: &Context, fd: Fd, set: Addr, size: usize, flags: u32) -> Result<usize> {
+    check_size(size)?;
+    let set = user_space::read_u64(set)? & !UNBLOCKABLE;
+    let flags = OpenFlags::from_bits_retain(flags);
+    if !(flags - OpenFlags::CLOSE_ON_EXEC - OpenFlags::NONBLOCK).is_empty() {
+        return Err(Errno::EINVAL);
+    }
+    let files = ctx.process().files();
+    if fd.0 == -1 {
+        let file = SignalFile::open(set, flags & OpenFlags::NONBLOCK);
+        return Ok(files.add(file, flags.contains(OpenFlags::CLOSE_ON_EXEC))?.0 as usize);
+    }
+    let file = files.get(fd)?;
+    file.as_any().downcast_ref::<SignalFile>().ok_or(Errno::EINVAL)?.set(set);
+    Ok(fd.0 as usize)
+}
+
+/// signalfd(2).
+pub fn sys_signalfd(ctx: &Context, fd: Fd, set: Addr, size: usize) -> Result<usize> {
+    sys_signalfd4(ctx, fd, set, size, 0)
 }
