@@ -133,6 +133,9 @@ host_calls! {
     /// `(from, to, length, protection)`: change the protection of mapped pages at `from`, then move them with their contents to `to`,
     /// replacing what is there in one step; `from` stays reserved and inaccessible. The ranges do not overlap.
     PageMove = 46,
+
+    /// `(fd, offset, whence)`: lseek(2) with SEEK_SET, SEEK_CUR or SEEK_END. Result: the position.
+    FdSeek = 47,
 }
 
 /// How many calls there are.

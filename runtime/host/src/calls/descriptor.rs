@@ -28,6 +28,7 @@ pub(super) fn serve(call: HostCall, caller: &Thread, args: Args) -> Reply {
                 put(caller, a, to_host_stat(&stat))
             }
             FdTruncate => sys::call(__NR_ftruncate, [fd, a]),
+            FdSeek => sys::call(__NR_lseek, [fd, a, b]),
             FdSync if a != 0 => sys::call(__NR_fdatasync, [fd]),
             FdSync => sys::call(__NR_fsync, [fd]),
             FdReadDirectory => sys::call(__NR_getdents64, [fd, a, b]),

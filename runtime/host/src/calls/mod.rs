@@ -60,7 +60,7 @@ fn serve(call: HostCall, caller: &Thread, args: Args) -> Reply {
         ImageOpen => image::open(caller, args),
         ImageClose => image::close(a),
         FdRead | FdWrite | FdReadAt | FdWriteAt | FdClose | FdPoll | FdIoctl | FdSetNonblocking | FdStat
-        | FdTruncate | FdSync | FdReadDirectory => descriptor::serve(call, caller, args),
+        | FdTruncate | FdSync | FdSeek | FdReadDirectory => descriptor::serve(call, caller, args),
         PathOpen => path::open(caller, args),
         PathStat => path::stat(caller, args),
         PathReadLink => path::read_link(caller, args),

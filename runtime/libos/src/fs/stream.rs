@@ -8,6 +8,7 @@ use core::sync::atomic::{AtomicU32, Ordering::*};
 
 use casemate_platform::host::{self, HostFd};
 use casemate_platform::sync::Once;
+use linux_raw_sys::general::{SEEK_CUR, SEEK_END, SEEK_SET};
 use linux_raw_sys::ioctl::*;
 
 use super::mount::make_device;
@@ -130,6 +131,10 @@ impl StandardStream {
                 FOREGROUND.store(user_space::read_u32(argument)?, Relaxed);
                 Ok(0)
             }
+            TCSBRK | TCFLSH | TCXONC => {
+                host::fd_ioctl_value(&self.fd, request, argument.0 as u32)?;
+                Ok(0)
+            }
             TIOCGSID => user_space::write_u32(argument, FIRST_PROCESS).map(|()| 0),
             _ => Err(Errno::ENOTTY),
         }
@@ -222,8 +227,16 @@ impl File for StandardStream {
         }
     }
 
-    fn seek(&self, _offset: i64, _whence: Whence) -> Result<u64> {
+    fn seek(&self, offset: i64, whence: Whence) -> Result<u64> {
+        let whence = match whence {
+            Whence::Start => SEEK_SET,
+            Whence::Current => SEEK_CUR,
+            Whence::End => SEEK_END,
+            Whence::Data | Whence::Hole => return Err(Errno::EINVAL),
+        };
         match self.kind() {
+            // The position is the host's: other streams and processes may share it.
+            Kind::Regular => Ok(host::fd_seek(&self.fd, offset, whence)?),
             // As the null device does it.
             Kind::Null => Ok(0),
             _ => Err(Errno::ESPIPE),

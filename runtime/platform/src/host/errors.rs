@@ -101,8 +101,8 @@ fn allowed(call: HostCall) -> &'static [u32] {
         Park => &[EINTR, ETIMEDOUT],
         PageMap | PageProtect | PageUnmap | PageDiscard | PageMove => &[ENOMEM],
         ImageOpen | ImageClose | PathOpen | PathStat | PathReadLink | PathChange | VolumeStat => PATH,
-        FdRead | FdWrite | FdReadAt | FdWriteAt | FdTruncate | FdSync | FdReadDirectory | FdClose
-        | FdStat => FILE,
+        FdRead | FdWrite | FdReadAt | FdWriteAt | FdTruncate | FdSync | FdSeek | FdReadDirectory
+        | FdClose | FdStat => FILE,
         FdPoll | EpollWait => &[EINTR, ENOMEM, EINVAL],
         FdIoctl => &[ENOTTY, EINVAL, EINTR, EIO, EPERM],
         FdSetNonblocking => &[EPERM],

@@ -213,6 +213,11 @@ pub fn fd_ioctl(fd: &HostFd, request: u32, argument: &mut [u8]) -> Result<(), Ho
     if range.read(SIDE, argument) { Ok(()) } else { Err(HostError::IO) }
 }
 
+/// ioctl(2) whose argument is a number.
+pub fn fd_ioctl_value(fd: &HostFd, request: u32, value: u32) -> Result<(), HostError> {
+    call_raw(HostCall::FdIoctl, [fd.arg(), request as u64, value as u64, 0, 0, 0]).map(drop)
+}
+
 /// Sets or clears O_NONBLOCK on the host's open description; returns whether it was set before.
 pub fn fd_set_nonblocking(fd: &HostFd, nonblocking: bool) -> Result<bool, HostError> {
     Ok(call_raw(HostCall::FdSetNonblocking, [fd.arg(), nonblocking as u64, 0, 0, 0, 0])? == 1)
@@ -248,6 +253,12 @@ pub fn fd_stat(fd: &HostFd) -> Result<HostStat, HostError> {
 /// ftruncate(2).
 pub fn fd_truncate(fd: &HostFd, size: u64) -> Result<(), HostError> {
     call_raw(HostCall::FdTruncate, [fd.arg(), size, 0, 0, 0, 0]).map(drop)
+}
+
+/// lseek(2); `whence` is SEEK_SET, SEEK_CUR or SEEK_END. The position is the host's word.
+pub fn fd_seek(fd: &HostFd, offset: i64, whence: u32) -> Result<u64, HostError> {
+    let position = call_raw(HostCall::FdSeek, [fd.arg(), offset as u64, u64::from(whence), 0, 0, 0])?;
+    if position <= i64::MAX as u64 { Ok(position) } else { Err(HostError::IO) }
 }
 
 /// fsync(2), or fdatasync(2).
