@@ -56,6 +56,8 @@ impl File for DirectoryFile {
         let base = match whence {
             Whence::Start => 0,
             Whence::Current => *self.position.lock(),
+            // Positions mean nothing but their order, so the end is behind all there can be (as on ext4).
+            Whence::End => i64::MAX as u64,
             _ => return Err(Errno::EINVAL),
         };
         let target = base.checked_add_signed(offset).filter(|&target| target <= i64::MAX as u64);

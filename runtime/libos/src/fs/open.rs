@@ -39,6 +39,7 @@ pub fn open(walk: &mut Walk, start: Location, path: &[u8], how: How) -> Result<A
     let (end, found) = if exclusive || flags.contains(OpenFlags::NO_FOLLOW) {
         let end = walk.find_end(start, path)?;
         let found = match &end.last {
+            Last::Name(_) if end.trailing_slash => return Err(Errno::EISDIR),
             Last::Name(name) => match end.directory.child(name) {
                 Ok(found) => Some(found),
                 Err(Errno::ENOENT) => None,
@@ -52,7 +53,7 @@ pub fn open(walk: &mut Walk, start: Location, path: &[u8], how: How) -> Result<A
     };
     match found {
         Some(_) if exclusive => Err(Errno::EEXIST),
-        Some(found) if found.kind() == FileType::Directory || end.trailing_slash => Err(Errno::EISDIR),
+        Some(found) if found.kind() == FileType::Directory => Err(Errno::EISDIR),
         Some(found) => open_found(&found, how, credentials),
         None => create(&end, how, credentials),
     }
@@ -60,9 +61,6 @@ pub fn open(walk: &mut Walk, start: Location, path: &[u8], how: How) -> Result<A
 
 fn create(end: &End, how: How, credentials: &Credentials) -> Result<Arc<dyn File>> {
     let name = end.name(Errno::EISDIR)?;
-    if end.trailing_slash {
-        return Err(Errno::EISDIR);
-    }
     if how.flags.contains(OpenFlags::DIRECTORY) {
         return Err(Errno::EINVAL);
     }

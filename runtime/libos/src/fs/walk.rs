@@ -230,7 +230,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// As [`Self::find_end`], but a link at the end is followed to the end of where it leads (for O_CREAT, bind(2)).
+    /// As [`Self::find_end`], but a link at the end is followed to the end of where it leads (for O_CREAT).
     pub fn find_creatable(&mut self, start: Location, path: &[u8]) -> Result<(End, Option<Location>)> {
         let mut end = self.find_end(start, path)?;
         loop {
@@ -241,6 +241,10 @@ impl<'a> Walk<'a> {
                 };
                 return Ok((end, Some(place)));
             };
+            // What is to be made is no directory, whether or not there is something.
+            if end.trailing_slash {
+                return Err(Errno::EISDIR);
+            }
             let found = match end.directory.child(name) {
                 Ok(found) => found,
                 Err(Errno::ENOENT) => return Ok((end, None)),

@@ -251,7 +251,7 @@ fn check_slashes(from: &End, name: &[u8], to: &End, to_name: &[u8], how: RenameH
     let target_is_no_directory = match to.directory.child(to_name) {
         Ok(_) if how == RenameHow::NoReplace => return Err(Errno::EEXIST),
         Ok(target) => target.kind() != FileType::Directory,
-        Err(Errno::ENOENT) => how == RenameHow::Exchange,
+        Err(Errno::ENOENT) if how != RenameHow::Exchange => false,
         Err(error) => return Err(error),
     };
     let wrong_source =

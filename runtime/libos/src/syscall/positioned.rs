@@ -2,6 +2,7 @@
 
 use alloc::sync::Arc;
 
+use super::read_write::with_positions;
 use crate::errno::{Errno, Result};
 use crate::file::File;
 use crate::fs::tree::RegularFile;
@@ -22,7 +23,10 @@ fn offset(low: i64, own: bool) -> Result<Option<u64>> {
     }
 }
 
-fn file(ctx: &Context, fd: Fd, write: bool) -> Result<Arc<dyn File>> {
+fn file(ctx: &Context, fd: Fd, write: bool, offset: Option<u64>) -> Result<Arc<dyn File>> {
+    if offset.is_some() {
+        return with_positions(ctx, fd, write);
+    }
     let file = ctx.process().files().get(fd)?;
     let flags = file.status().get();
     let allowed = if write { flags.writable() } else { flags.readable() };
@@ -30,7 +34,7 @@ fn file(ctx: &Context, fd: Fd, write: bool) -> Result<Arc<dyn File>> {
 }
 
 fn read(ctx: &Context, fd: Fd, vector: Addr, count: usize, offset: Option<u64>) -> Result<usize> {
-    let file = file(ctx, fd, false)?;
+    let file = file(ctx, fd, false, offset)?;
     let segments = read_segments(vector, count)?;
     let mut sink = Sink::segments(&segments);
     match offset {
@@ -47,7 +51,7 @@ fn write(
     offset: Option<u64>,
     append: bool,
 ) -> Result<usize> {
-    let file = file(ctx, fd, true)?;
+    let file = file(ctx, fd, true, offset)?;
     let segments = read_segments(vector, count)?;
     let mut source = Source::segments(&segments);
     if let (true, Some(file)) = (append, file.as_any().downcast_ref::<RegularFile>()) {

@@ -1,19 +1,33 @@
 //! read, write, pread, pwrite, readv, writev, close.
 
+use alloc::sync::Arc;
+
 use crate::errno::{Errno, Result};
-use crate::file::File;
+use crate::file::{File, Whence};
 use crate::io::{Sink, Source, read_segments};
 use crate::process::{Context, Fd};
 use crate::user_space::Addr;
 
-fn readable(ctx: &Context, fd: Fd) -> Result<alloc::sync::Arc<dyn File>> {
+fn readable(ctx: &Context, fd: Fd) -> Result<Arc<dyn File>> {
     let file = ctx.process().files().get(fd)?;
     if file.status().get().readable() { Ok(file) } else { Err(Errno::EBADF) }
 }
 
-fn writable(ctx: &Context, fd: Fd) -> Result<alloc::sync::Arc<dyn File>> {
+fn writable(ctx: &Context, fd: Fd) -> Result<Arc<dyn File>> {
     let file = ctx.process().files().get(fd)?;
     if file.status().get().writable() { Ok(file) } else { Err(Errno::EBADF) }
+}
+
+/// A file for a call with an offset. That it has positions at all is asked before what it was opened for: `ESPIPE`.
+pub fn with_positions(ctx: &Context, fd: Fd, write: bool) -> Result<Arc<dyn File>> {
+    let file = ctx.process().files().get(fd)?;
+    let flags = file.status().get();
+    let allowed = if write { flags.writable() } else { flags.readable() };
+    match allowed {
+        true => Ok(file),
+        false if file.seek(0, Whence::Current) == Err(Errno::ESPIPE) => Err(Errno::ESPIPE),
+        false => Err(Errno::EBADF),
+    }
 }
 
 /// read(2).
@@ -29,13 +43,13 @@ pub fn sys_write(ctx: &Context, fd: Fd, at: Addr, length: usize) -> Result<usize
 /// pread64(2).
 pub fn sys_pread64(ctx: &Context, fd: Fd, at: Addr, length: usize, offset: i64) -> Result<usize> {
     let offset = u64::try_from(offset).map_err(|_| Errno::EINVAL)?;
-    readable(ctx, fd)?.read_at(&mut Sink::user(at, length), offset)
+    with_positions(ctx, fd, false)?.read_at(&mut Sink::user(at, length), offset)
 }
 
 /// pwrite64(2).
 pub fn sys_pwrite64(ctx: &Context, fd: Fd, at: Addr, length: usize, offset: i64) -> Result<usize> {
     let offset = u64::try_from(offset).map_err(|_| Errno::EINVAL)?;
-    writable(ctx, fd)?.write_at(&mut Source::user(at, length), offset)
+    with_positions(ctx, fd, true)?.write_at(&mut Source::user(at, length), offset)
 }
 
 /// readv(2).

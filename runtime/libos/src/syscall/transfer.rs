@@ -39,7 +39,9 @@ impl<'a> End<'a> {
         let offset = if given.is_null() {
             file.seek(0, Whence::Current)?
         } else {
-            u64::try_from(user_space::read::<i64>(given)?).map_err(|_| Errno::EINVAL)?
+            let offset = user_space::read::<i64>(given)?;
+            file.seek(0, Whence::Current)?;
+            u64::try_from(offset).map_err(|_| Errno::EINVAL)?
         };
         Ok(End { file, given, offset })
     }
@@ -53,6 +55,11 @@ impl<'a> End<'a> {
             user_space::write(self.given, &offset)
         }
     }
+}
+
+/// What pipes and the like answer where data has to come from somewhere.
+fn no_positions(error: Errno) -> Errno {
+    if error == Errno::ESPIPE { Errno::EINVAL } else { error }
 }
 
 /// Moves up to `length` bytes from `from` to wherever `put` puts them; `put` says how many it took.
@@ -86,15 +93,22 @@ pub fn sys_sendfile(ctx: &Context, out: Fd, input: Fd, offset: Addr, count: usiz
     if !from.status().get().readable() {
         return Err(Errno::EBADF);
     }
-    let from = match End::new(&*from, offset) {
-        Err(Errno::ESPIPE) if offset.is_null() => return Err(Errno::EINVAL),
-        end => end?,
-    };
+    let from = End::new(&*from, offset);
+    // Without an offset of the call's own, what has no positions is found only after the other side.
+    if let (Err(error), false) = (&from, offset.is_null()) {
+        return Err(*error);
+    }
     let to = files.get(out)?;
     if !to.status().get().writable() {
         return Err(Errno::EBADF);
     }
-    if to.status().get().contains(OpenFlags::APPEND) {
+    let to_pipe = to.stat()?.kind == FileType::Fifo;
+    if to_pipe && count == 0 {
+        return Ok(0);
+    }
+    let from = from.map_err(no_positions)?;
+    let directory = from.file.stat()?.kind == FileType::Directory;
+    if directory && count != 0 || !to_pipe && to.status().get().contains(OpenFlags::APPEND) {
         return Err(Errno::EINVAL);
     }
     let count = count.min(TRANSFER_MAXIMUM);
@@ -133,11 +147,8 @@ pub fn sys_copy_file_range(
     }
     let (from, to) = (open_file(ctx, input)?, open_file(ctx, out)?);
     let (from, to) = (End::new(&*from, in_offset), End::new(&*to, out_offset));
-    // Pipes and the like are no regular files, whatever their offset.
-    let regular = |error| if error == Errno::ESPIPE { Errno::EINVAL } else { error };
-    let (from, to) = (from.map_err(regular)?, to.map_err(regular)?);
-    check_copy(&from, &to, length)?;
-    let length = length.min(TRANSFER_MAXIMUM);
+    let (from, to) = (from.map_err(no_positions)?, to.map_err(no_positions)?);
+    let length = check_copy(&from, &to, length)?.min(TRANSFER_MAXIMUM);
     let done = pump(&from, length, |done, bytes| {
         to.file.write_at(&mut Source::kernel(bytes), to.offset + done as u64)
     })?;
@@ -146,7 +157,8 @@ pub fn sys_copy_file_range(
     Ok(done)
 }
 
-fn check_copy(from: &End, to: &End, length: usize) -> Result<()> {
+/// How much there is to copy: what the file holds now, not what the copy itself puts behind it.
+fn check_copy(from: &End, to: &End, length: usize) -> Result<usize> {
     let stats = [from.file.stat()?, to.file.stat()?];
     if stats.iter().any(|stat| stat.kind == FileType::Directory) {
         return Err(Errno::EISDIR);
@@ -161,9 +173,14 @@ fn check_copy(from: &End, to: &End, length: usize) -> Result<()> {
     let ends = [from, to].map(|end| end.offset.checked_add(length as u64));
     let [Some(from_end), Some(to_end)] = ends else { return Err(Errno::EOVERFLOW) };
     let from_end = from_end.min(stats[0].size);
-    let to_end = to_end.min(to.offset + from_end.saturating_sub(from.offset));
+    let length = from_end.saturating_sub(from.offset);
+    let to_end = to_end.min(to.offset + length);
     let same = (stats[0].device, stats[0].inode) == (stats[1].device, stats[1].inode);
-    if same && from.offset < to_end && to.offset < from_end { Err(Errno::EINVAL) } else { Ok(()) }
+    if same && from.offset < to_end && to.offset < from_end {
+        Err(Errno::EINVAL)
+    } else {
+        Ok(length as usize)
+    }
 }
 
 /// splice(2): pipes do not take part yet; programs fall back to read and write.

@@ -61,7 +61,7 @@ impl RegularFile {
     pub fn append(&self, source: &mut Source, moves: bool) -> Result<usize> {
         let _turn = if moves { Some(self.turn.take()?) } else { None };
         let (count, end) = self.write_to(source, WriteAt::End)?;
-        if moves {
+        if moves && count > 0 {
             self.position.store(end, Relaxed);
         }
         Ok(count)
@@ -118,7 +118,10 @@ impl File for RegularFile {
         let append = self.status.get().contains(OpenFlags::APPEND);
         let at = if append { WriteAt::End } else { WriteAt::Offset(self.position.load(Relaxed)) };
         let (count, end) = self.write_to(source, at)?;
-        self.position.store(end, Relaxed);
+        // An empty write does not even go to the end.
+        if count > 0 {
+            self.position.store(end, Relaxed);
+        }
         Ok(count)
     }
 
