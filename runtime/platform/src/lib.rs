@@ -25,6 +25,7 @@ pub mod start;
 pub mod sync;
 pub mod thread;
 pub mod user;
+pub mod vdso;
 
 /// Size of a page in bytes.
 pub const PAGE_SIZE: usize = 4096;

@@ -9,6 +9,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering::*};
 
+use casemate_platform::pages::Protection;
 use casemate_platform::sync::{Mutex, Once};
 use casemate_platform::user;
 
@@ -17,7 +18,7 @@ use super::fault::CLUSTER_MAXIMUM;
 use super::pages::{EnclavePages, Pages};
 use super::rewrite::Trampoline;
 use super::span::{PAGE, Span, SpanSet};
-use super::vma::VmaMap;
+use super::vma::{Backing, Name, Vma, VmaMap};
 use crate::errno::{Errno, Result};
 use crate::events::SleepMutex;
 use crate::user_space::Access;
@@ -150,6 +151,30 @@ impl AddressSpace {
             }
             at = Span::page(at).end;
         }
+        Ok(())
+    }
+
+    /// Claims addresses, high up, that belong to all processes.
+    pub fn claim_system(&self, length: u64) -> Option<Span> {
+        self.arena.claim_highest(SYSTEM, length, PAGE, self.bounds())
+    }
+
+    /// Records pages of the library OS, which are there, as a mapping of the program; `ENOMEM` when there are too many.
+    pub fn add_system(&self, span: Span, protection: Protection, name: Name) -> Result<()> {
+        let _change = self.change.lock();
+        let mut state = self.state.lock();
+        AddressSpace::check_count(&state, 1)?;
+        state.vmas.insert(Vma {
+            span,
+            protection,
+            shared: false,
+            may_write: false,
+            grows_down: false,
+            locked: false,
+            backing: Backing::System,
+            name,
+            trampoline: None,
+        });
         Ok(())
     }
 

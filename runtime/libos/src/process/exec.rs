@@ -4,6 +4,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use casemate_platform::context::UserContext;
+use casemate_platform::extended_state;
 use casemate_platform::pages::Protection;
 use casemate_platform::random;
 use linux_raw_sys::auxvec as key;
@@ -109,6 +110,12 @@ fn program_base(space: &AddressSpace) -> u64 {
     bounds.start + third + random::next_u64() % (third / 4).max(1) / 4096 * 4096
 }
 
+/// Smallest stack for a signal handler, as Linux computes it: room for the vector state and the largest frame (736 bytes,
+/// the compatibility mode's), 112 and 4 bytes that go with the state, and what aligning both may take.
+fn minimum_signal_stack() -> u64 {
+    (extended_state::image_size() as u64 + 736 + 112 + 4 + 63 + 15).next_multiple_of(16)
+}
+
 /// Loads the program and lays out its first stack.
 pub fn load(prepared: Prepared) -> Result<Program> {
     let Prepared { request, execfn, place, elf, interpreter } = prepared;
@@ -128,7 +135,11 @@ pub fn load(prepared: Prepared) -> Result<Program> {
     })?;
     space.set_heap(main.end, request.brk_limit);
     let ids = request.credentials;
+    let vdso = crate::time::vdso::attach(&space);
     let auxiliary = [
+        // Without a vDSO: AT_IGNORE.
+        vdso.map_or([key::AT_IGNORE as u64, 0], |image| [key::AT_SYSINFO_EHDR as u64, image]),
+        [key::AT_MINSIGSTKSZ as u64, minimum_signal_stack()],
         [key::AT_HWCAP as u64, core::arch::x86_64::__cpuid(1).edx as u64],
         [key::AT_PAGESZ as u64, 4096],
         [key::AT_CLKTCK as u64, 100],

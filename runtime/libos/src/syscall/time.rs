@@ -7,7 +7,7 @@ use super::thread::read_timespec;
 use crate::errno::{Errno, Result};
 use crate::events::{Deadline, sleep_until};
 use crate::process::Context;
-use crate::time::{Clock, SECOND, resolution_ns};
+use crate::time::{Clock, SECOND, resolution_ns, vdso};
 use crate::user_space::{self, Addr};
 
 /// A time as struct timespec.
@@ -23,6 +23,7 @@ pub(super) fn timeval(ns: u64) -> [u64; 2] {
 /// clock_gettime(2).
 pub fn sys_clock_gettime(_ctx: &Context, id: i32, at: Addr) -> Result<usize> {
     let ns = Clock::from_id(id)?.now_ns();
+    vdso::refresh();
     user_space::write(at, &timespec(ns)).map(|()| 0)
 }
 
@@ -49,7 +50,9 @@ pub fn sys_clock_settime(_ctx: &Context, id: i32, at: Addr) -> Result<usize> {
 /// gettimeofday(2). The time zone is UTC.
 pub fn sys_gettimeofday(_ctx: &Context, at: Addr, zone: Addr) -> Result<usize> {
     if !at.is_null() {
-        user_space::write(at, &timeval(clock::now().realtime_ns))?;
+        let ns = clock::now().realtime_ns;
+        vdso::refresh();
+        user_space::write(at, &timeval(ns))?;
     }
     if !zone.is_null() {
         user_space::write(zone, &[0u32; 2])?;
@@ -74,6 +77,7 @@ pub fn sys_settimeofday(_ctx: &Context, at: Addr, zone: Addr) -> Result<usize> {
 /// time(2).
 pub fn sys_time(_ctx: &Context, at: Addr) -> Result<usize> {
     let seconds = clock::now().realtime_ns / SECOND;
+    vdso::refresh();
     if !at.is_null() {
         user_space::write_u64(at, seconds)?;
     }

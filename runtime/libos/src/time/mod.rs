@@ -5,6 +5,7 @@ mod cpu;
 mod file;
 mod process;
 mod timer;
+pub mod vdso;
 
 pub use clock::{Clock, SECOND, resolution_ns};
 pub use cpu::CpuTime;
