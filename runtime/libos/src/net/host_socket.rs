@@ -17,7 +17,6 @@ use crate::events::{Events, Poller, blocking, poll_host};
 use crate::file::{File, OpenFlags, StatusFlags};
 use crate::io::{Sink, Source};
 use crate::ipc::{anonymous_stat, raise_broken_pipe};
-use crate::process::Context;
 use crate::stat::{FileType, Stat};
 use crate::user_space::{self, Addr};
 
@@ -145,7 +144,7 @@ impl HostSocket {
 }
 
 impl Socket for HostSocket {
-    fn bind(&self, _ctx: &Context, address: &[u8]) -> Result<()> {
+    fn bind(&self, address: &[u8]) -> Result<()> {
         self.check_address(address)?;
         Ok(host::socket_bind(&self.fd, address)?)
     }
@@ -160,7 +159,7 @@ impl Socket for HostSocket {
         Ok((HostSocket::new(fd, self.domain, self.kind, self.protocol, nonblocking), peer))
     }
 
-    fn connect(&self, _ctx: &Context, address: &[u8]) -> Result<()> {
+    fn connect(&self, address: &[u8]) -> Result<()> {
         self.check_address(address)?;
         self.call(false, || host::socket_connect(&self.fd, address))
     }

@@ -3,9 +3,11 @@
 mod address;
 mod host_option;
 mod host_socket;
+mod unix;
 
 pub use address::{ADDRESS_LIMIT, INET, INET6, UNIX, UNSPECIFIED, family};
 pub use host_socket::HostSocket;
+pub use unix::UnixSocket;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -13,7 +15,6 @@ use alloc::vec::Vec;
 use crate::errno::{Errno, Result};
 use crate::file::File;
 use crate::io::{Sink, Source};
-use crate::process::Context;
 
 /// SOCK_STREAM.
 pub const STREAM: u32 = 1;
@@ -47,6 +48,17 @@ pub struct Ucred {
 }
 
 impl Ucred {
+    /// Of the calling process: effective ids, or real ones.
+    pub fn of_caller(effective: bool) -> Ucred {
+        if cfg!(test) {
+            return Ucred { pid: 1, uid: 0, gid: 0 };
+        }
+        let process = crate::process::current_process();
+        let ids = process.credentials.read();
+        let (uid, gid) = if effective { (ids.euid, ids.egid) } else { (ids.uid, ids.gid) };
+        Ucred { pid: process.pid, uid, gid }
+    }
+
     /// As struct ucred.
     pub fn to_bytes(self) -> [u8; 12] {
         let mut bytes = [0; 12];
@@ -86,13 +98,13 @@ pub struct Incoming {
 /// What sockets do beyond being files.
 pub trait Socket: File {
     /// bind(2).
-    fn bind(&self, ctx: &Context, address: &[u8]) -> Result<()>;
+    fn bind(&self, address: &[u8]) -> Result<()>;
     /// listen(2).
     fn listen(&self, backlog: i32) -> Result<()>;
     /// accept(2): the connection and the peer's address.
     fn accept(&self, nonblocking: bool) -> Result<(Arc<dyn File>, Vec<u8>)>;
     /// connect(2).
-    fn connect(&self, ctx: &Context, address: &[u8]) -> Result<()>;
+    fn connect(&self, address: &[u8]) -> Result<()>;
     /// getsockname(2), or getpeername(2).
     fn name(&self, peer: bool) -> Result<Vec<u8>>;
     /// shutdown(2); `how` is 0 to 2.
@@ -111,6 +123,9 @@ pub trait Socket: File {
 pub fn as_socket(file: &Arc<dyn File>) -> Result<&dyn Socket> {
     let any = file.as_any();
     if let Some(socket) = any.downcast_ref::<HostSocket>() {
+        return Ok(socket);
+    }
+    if let Some(socket) = any.downcast_ref::<UnixSocket>() {
         return Ok(socket);
     }
     Err(Errno::ENOTSOCK)

@@ -5,9 +5,10 @@ use alloc::vec::Vec;
 
 use linux_raw_sys::general as raw;
 
+use super::pipe::install;
 use crate::errno::{Errno, Result};
 use crate::file::{File, OpenFlags};
-use crate::net::{self, ADDRESS_LIMIT, HostSocket, as_socket};
+use crate::net::{self, ADDRESS_LIMIT, HostSocket, UnixSocket, as_socket};
 use crate::process::{Context, Fd};
 use crate::user_space::{self, Addr};
 
@@ -40,9 +41,34 @@ pub fn sys_socket(ctx: &Context, domain: u32, kind: u32, protocol: u32) -> Resul
             HostSocket::open(domain, kind, protocol, nonblocking)?
         }
         net::INET | net::INET6 => return Err(Errno::ESOCKTNOSUPPORT),
+        net::UNIX => UnixSocket::new(unix_kind(kind, protocol)?, nonblocking),
         _ => return Err(Errno::EAFNOSUPPORT),
     };
     Ok(ctx.process().files().add(file, close_on_exec)?.0 as usize)
+}
+
+/// The type of a UNIX socket: raw ones are datagram sockets.
+fn unix_kind(kind: u32, protocol: u32) -> Result<u32> {
+    const RAW: u32 = 3;
+    match kind {
+        _ if protocol != 0 && protocol != net::UNIX => Err(Errno::EPROTONOSUPPORT),
+        RAW => Ok(net::DATAGRAM),
+        net::STREAM | net::DATAGRAM | net::SEQUENCED => Ok(kind),
+        _ => Err(Errno::ESOCKTNOSUPPORT),
+    }
+}
+
+/// socketpair(2).
+pub fn sys_socketpair(ctx: &Context, domain: u32, kind: u32, protocol: u32, at: Addr) -> Result<usize> {
+    let (kind, nonblocking, close_on_exec) = split_type(kind)?;
+    match domain {
+        net::UNIX => {
+            let [first, second] = UnixSocket::pair(unix_kind(kind, protocol)?, nonblocking);
+            install(ctx, at, [first, second], close_on_exec)
+        }
+        net::INET | net::INET6 => Err(Errno::EOPNOTSUPP),
+        _ => Err(Errno::EAFNOSUPPORT),
+    }
 }
 
 /// The file behind a socket's descriptor; whether it is a socket is asked where it is used.
@@ -74,7 +100,7 @@ pub(super) fn write_address(address: &[u8], at: Addr, length_at: Addr) -> Result
 pub fn sys_bind(ctx: &Context, fd: Fd, at: Addr, length: i32) -> Result<usize> {
     let file = get(ctx, fd)?;
     let socket = as_socket(&file)?;
-    socket.bind(ctx, &read_address(at, length)?).map(|()| 0)
+    socket.bind(&read_address(at, length)?).map(|()| 0)
 }
 
 /// listen(2).
@@ -100,7 +126,7 @@ pub fn sys_accept4(ctx: &Context, fd: Fd, at: Addr, length_at: Addr, flags: u32)
 pub fn sys_connect(ctx: &Context, fd: Fd, at: Addr, length: i32) -> Result<usize> {
     let file = get(ctx, fd)?;
     let socket = as_socket(&file)?;
-    socket.connect(ctx, &read_address(at, length)?).map(|()| 0)
+    socket.connect(&read_address(at, length)?).map(|()| 0)
 }
 
 fn name(ctx: &Context, fd: Fd, at: Addr, length_at: Addr, peer: bool) -> Result<usize> {

@@ -133,6 +133,7 @@ syscalls! {
     50 listen(fd: Fd, backlog: i32) = socket::sys_listen [full]
     51 getsockname(fd: Fd, at: Addr, length_at: Addr) = socket::sys_getsockname [full]
     52 getpeername(fd: Fd, at: Addr, length_at: Addr) = socket::sys_getpeername [full]
+    53 socketpair(domain: u32, kind: u32, protocol: u32, at: Addr) = socket::sys_socketpair [full]
     54 setsockopt(fd: Fd, level: u32, name: u32, at: Addr, length: i32) = socket::sys_setsockopt [partly "the usual options"]
     55 getsockopt(fd: Fd, level: u32, name: u32, at: Addr, length_at: Addr) = socket::sys_getsockopt [partly "the usual options"]
     56 clone(flags: u64, stack: Addr, parent_tid: Addr, child_tid: Addr, tls: u64) = process::sys_clone [partly "no fork: CLONE_VM is needed; no namespaces"]
