@@ -76,7 +76,9 @@ def known_differences(path: Path = KNOWN_DIFFERENCES) -> dict[str, str]:
 
 def variant_image(variant: Variant) -> Image:
     """All programs of a variant in one image."""
-    programs = {f"/programs/{program.name}": binary(program, variant) for program in discover() if program.builds_in(variant)}
+    programs = {
+        f"/programs/{program.name}": binary(program, variant) for program in discover() if program.builds_in(variant)
+    }
     return make_image(variant.name, programs)
 
 

@@ -41,7 +41,14 @@ pub fn sys_rt_sigaction(ctx: &Context, number: u32, new: Addr, old: Addr, size: 
             function => Handler::Function(function),
         };
         let flags = ActionFlags::from_bits_retain(flags);
-        signals.set_action(signal, Action { handler, flags, restorer, mask: mask & !UNBLOCKABLE })
+        let action = Action { handler, flags, restorer, mask: mask & !UNBLOCKABLE };
+        let previous = signals.set_action(signal, action);
+        if action.is_ignoring(signal) {
+            for thread in ctx.process().threads.lock().iter() {
+                thread.signals.pending.lock().discard(signal.bit());
+            }
+        }
+        previous
     };
     if !old.is_null() {
         let handler = match previous.handler {
