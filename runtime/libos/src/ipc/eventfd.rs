@@ -9,7 +9,7 @@ use casemate_platform::sync::Mutex;
 use super::anonymous_stat;
 use crate::errno::{Errno, Result};
 use crate::events::{Deadline, Events, Pollee, Poller, wait_until};
-use crate::file::{File, OpenFlags, StatusFlags};
+use crate::file::{File, OpenFlags, StatusFlags, Whence};
 use crate::io::{Sink, Source};
 use crate::stat::{FileType, Stat};
 
@@ -87,7 +87,7 @@ impl File for EventFile {
 
     fn write(&self, source: &mut Source) -> Result<usize> {
         let mut value = [0; 8];
-        if source.remaining() < 8 {
+        if source.remaining() != 8 {
             return Err(Errno::EINVAL);
         }
         if source.take(&mut value)? < 8 {
@@ -100,6 +100,11 @@ impl File for EventFile {
         self.attempt(Events::OUT, || self.add(value))?;
         self.pollee.notify(Events::READABLE);
         Ok(8)
+    }
+
+    fn seek(&self, _offset: i64, _whence: Whence) -> Result<u64> {
+        // There is no position, but asking for one is no error.
+        Ok(0)
     }
 
     fn poll(&self, poller: Option<&mut Poller>) -> Events {

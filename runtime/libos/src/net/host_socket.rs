@@ -28,6 +28,9 @@ const SEND_FLAGS: u32 = message::OUT_OF_BAND | 0x4 | message::DONT_WAIT | messag
 const RECEIVE_FLAGS: u32 =
     message::OUT_OF_BAND | message::PEEK | message::TRUNCATED | message::DONT_WAIT | message::WAIT_ALL;
 
+/// Level and name of SO_SNDTIMEO.
+const SEND_TIMEOUT: (u32, u32) = (1, 21);
+
 /// A socket of the host.
 pub struct HostSocket {
     fd: HostFd,
@@ -37,6 +40,8 @@ pub struct HostSocket {
     status: StatusFlags,
     /// O_NONBLOCK as the host has it.
     host_nonblocking: AtomicBool,
+    /// SO_SNDTIMEO is set: a send that was cut short is over.
+    send_times_out: AtomicBool,
     stat: Stat,
 }
 
@@ -62,6 +67,7 @@ impl HostSocket {
             protocol,
             status: StatusFlags::new(flags),
             host_nonblocking: AtomicBool::new(false),
+            send_times_out: AtomicBool::new(false),
             stat: anonymous_stat(FileType::Socket, 0o777),
         })
     }
@@ -139,7 +145,7 @@ impl HostSocket {
     }
 
     fn may_not_wait(&self, dont_wait: bool) -> bool {
-        dont_wait || self.status.nonblocking()
+        dont_wait || self.status.nonblocking() || self.send_times_out.load(Relaxed)
     }
 }
 
@@ -190,7 +196,11 @@ impl Socket for HostSocket {
         if access(level, name) != Some(Access::Both) {
             return Err(Errno::ENOPROTOOPT);
         }
-        Ok(host::socket_set_option(&self.fd, level, name, value)?)
+        host::socket_set_option(&self.fd, level, name, value)?;
+        if (level, name) == SEND_TIMEOUT {
+            self.send_times_out.store(value.iter().any(|&byte| byte != 0), Relaxed);
+        }
+        Ok(())
     }
 
     fn send(&self, source: &mut Source, outgoing: Outgoing) -> Result<usize> {

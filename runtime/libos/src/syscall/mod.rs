@@ -25,6 +25,7 @@ mod read_write;
 pub mod scheduling;
 pub mod signal;
 mod socket;
+mod splice;
 mod stat;
 mod statfs;
 pub mod system;

@@ -9,7 +9,7 @@ use super::argument::{Argument, PathAddr};
 use super::{
     attributes, descriptor, directory, epoll, eventfd, exec, identity, limits, link, lock, memfd, memory,
     message, open, path, pipe, poll, positioned, prctl, process, read_write, scheduling, signal, socket,
-    stat, statfs, system, thread, time, timer, transfer, xattr,
+    splice, stat, statfs, system, thread, time, timer, transfer, xattr,
 };
 use crate::errno::{Errno, Result};
 use crate::process::{Context, Fd};
@@ -287,7 +287,9 @@ syscalls! {
     271 ppoll(entries: Addr, count: u32, timeout: Addr, mask: Addr, size: usize) = poll::sys_ppoll [full]
     273 set_robust_list(head: Addr, size: usize) = thread::sys_set_robust_list [full]
     274 get_robust_list(tid: i32, head: Addr, size: Addr) = thread::sys_get_robust_list [full]
-    275 splice(input: Fd, in_offset: Addr, out: Fd, out_offset: Addr, length: usize, flags: u32) = transfer::sys_splice [partly "always EINVAL"]
+    275 splice(input: Fd, in_offset: Addr, out: Fd, out_offset: Addr, length: usize, flags: u32) = splice::sys_splice [full]
+    276 tee(input: Fd, out: Fd, length: usize, flags: u32) = splice::sys_tee [full]
+    278 vmsplice(fd: Fd, vector: Addr, count: usize, flags: u32) = splice::sys_vmsplice [full]
     277 sync_file_range(fd: Fd, offset: i64, length: i64, flags: u32) = transfer::sys_sync_file_range [full]
     280 utimensat(dirfd: Fd, path: PathAddr, times: Addr, flags: u32) = attributes::sys_utimensat [full]
     281 epoll_pwait(epoll: Fd, events: Addr, count: i32, timeout: i32, mask: Addr, size: usize) = epoll::sys_epoll_pwait [full]

@@ -183,24 +183,6 @@ fn check_copy(from: &End, to: &End, length: usize) -> Result<usize> {
     }
 }
 
-/// splice(2): pipes do not take part yet; programs fall back to read and write.
-pub fn sys_splice(
-    ctx: &Context,
-    input: Fd,
-    _in_offset: Addr,
-    out: Fd,
-    _out_offset: Addr,
-    length: usize,
-    _flags: u32,
-) -> Result<usize> {
-    if length == 0 {
-        return Ok(0);
-    }
-    open_file(ctx, input)?;
-    open_file(ctx, out)?;
-    Err(Errno::EINVAL)
-}
-
 /// truncate(2).
 pub fn sys_truncate(ctx: &Context, path: PathAddr, size: i64) -> Result<usize> {
     let size = u64::try_from(size).map_err(|_| Errno::EINVAL)?;

@@ -21,7 +21,7 @@ use self::entry::Entry;
 use super::anonymous_stat;
 use crate::errno::{Errno, Result};
 use crate::events::{Deadline, Events, Pollee, Poller, Waiter, poll_host};
-use crate::file::{File, OpenFlags, StatusFlags};
+use crate::file::{File, OpenFlags, StatusFlags, Whence};
 use crate::process::current_thread;
 use crate::stat::{FileType, Stat};
 
@@ -335,6 +335,11 @@ impl File for Epoll {
 
     fn path_text(&self) -> Vec<u8> {
         b"anon_inode:[eventpoll]".to_vec()
+    }
+
+    fn seek(&self, _offset: i64, _whence: Whence) -> Result<u64> {
+        // There is no position, but asking for one is no error.
+        Ok(0)
     }
 
     fn poll(&self, poller: Option<&mut Poller>) -> Events {

@@ -2,6 +2,7 @@
 //! pipe is full, and a write atomic, exactly when it is there.
 
 mod file;
+mod splice;
 
 pub use file::{PipeFile, open_fifo};
 

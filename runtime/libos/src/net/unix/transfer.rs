@@ -67,6 +67,10 @@ impl UnixSocket {
             Some(to) if !connected => self.find_receiver(to)?,
             _ => self.endpoint.peer().ok_or(Errno::ENOTCONN)?,
         };
+        // A receiver that has chosen a peer of its own hears nobody else.
+        if target.peer().is_some_and(|chosen| !Arc::ptr_eq(&chosen, &self.endpoint)) {
+            return Err(Errno::EPERM);
+        }
         if source.remaining() > self.send_limit() {
             return Err(Errno::EMSGSIZE);
         }
