@@ -146,9 +146,9 @@ pub fn sys_copy_file_range(
         return Err(Errno::EINVAL);
     }
     let (from, to) = (open_file(ctx, input)?, open_file(ctx, out)?);
-    let (from, to) = (End::new(&*from, in_offset), End::new(&*to, out_offset));
-    let (from, to) = (from.map_err(no_positions)?, to.map_err(no_positions)?);
-    let length = check_copy(&from, &to, length)?.min(TRANSFER_MAXIMUM);
+    check_copied(&*from, &*to)?;
+    let (from, to) = (End::new(&*from, in_offset)?, End::new(&*to, out_offset)?);
+    let length = length_to_copy(&from, &to, length)?.min(TRANSFER_MAXIMUM);
     let done = pump(&from, length, |done, bytes| {
         to.file.write_at(&mut Source::kernel(bytes), to.offset + done as u64)
     })?;
@@ -157,19 +157,23 @@ pub fn sys_copy_file_range(
     Ok(done)
 }
 
-/// How much there is to copy: what the file holds now, not what the copy itself puts behind it.
-fn check_copy(from: &End, to: &End, length: usize) -> Result<usize> {
-    let stats = [from.file.stat()?, to.file.stat()?];
-    if stats.iter().any(|stat| stat.kind == FileType::Directory) {
+/// Regular files, opened for what happens to them.
+fn check_copied(from: &dyn File, to: &dyn File) -> Result<()> {
+    let kinds = [from.stat()?.kind, to.stat()?.kind];
+    if kinds.contains(&FileType::Directory) {
         return Err(Errno::EISDIR);
     }
-    if stats.iter().any(|stat| stat.kind != FileType::Regular) {
+    if kinds != [FileType::Regular; 2] {
         return Err(Errno::EINVAL);
     }
-    let (from_flags, to_flags) = (from.file.status().get(), to.file.status().get());
-    if !from_flags.readable() || !to_flags.writable() || to_flags.contains(OpenFlags::APPEND) {
-        return Err(Errno::EBADF);
-    }
+    let (from, to) = (from.status().get(), to.status().get());
+    let allowed = from.readable() && to.writable() && !to.contains(OpenFlags::APPEND);
+    if allowed { Ok(()) } else { Err(Errno::EBADF) }
+}
+
+/// How much there is to copy: what the file holds now, not what the copy itself puts behind it.
+fn length_to_copy(from: &End, to: &End, length: usize) -> Result<usize> {
+    let stats = [from.file.stat()?, to.file.stat()?];
     let ends = [from, to].map(|end| end.offset.checked_add(length as u64));
     let [Some(from_end), Some(to_end)] = ends else { return Err(Errno::EOVERFLOW) };
     let from_end = from_end.min(stats[0].size);
