@@ -87,6 +87,8 @@ pub fn settle(facts: &HostFacts, manifest: &Manifest) {
     syscall::scheduling::set_processors(facts.processors);
     let name: &[u8] = if manifest.names_from_host { &facts.hostname } else { b"" };
     syscall::system::set_host_name(&engine::host_name(name));
+    // The first look at the clock: by the time the program asks, the counter's rate is known.
+    let _ = casemate_platform::clock::now();
     for sentence in manifest.insecure() {
         log!(Level::Warning, "{sentence}");
     }

@@ -84,8 +84,8 @@ impl Pending {
         self.set
     }
 
-    /// Adds one. A standard signal that waits already is dropped; `EAGAIN` when the queue is full.
-    pub fn add(&mut self, info: SignalInfo) -> Result<()> {
+    /// Adds one. A standard signal that waits already is dropped; `EAGAIN` when a real-time signal finds `limit` in the queue.
+    pub fn add(&mut self, info: SignalInfo, limit: u64) -> Result<()> {
         if info.code == FROM_TIMER
             && let Some(waiting) = self.queue.iter_mut().find(|waiting| is_same_timer(waiting, &info))
         {
@@ -96,7 +96,8 @@ impl Pending {
         if info.signal.number() < FIRST_REAL_TIME && self.set & info.signal.bit() != 0 {
             return Ok(());
         }
-        if self.queue.len() >= QUEUE_LIMIT {
+        let is_real_time = info.signal.number() >= FIRST_REAL_TIME;
+        if is_real_time && self.queue.len() as u64 >= limit || self.queue.len() >= QUEUE_LIMIT {
             return Err(Errno::EAGAIN);
         }
         self.set |= info.signal.bit();

@@ -6,7 +6,7 @@ use core::sync::atomic::Ordering::*;
 
 use super::{Signal, SignalInfo};
 use crate::errno::Result;
-use crate::process::{Credentials, Process, Thread};
+use crate::process::{Credentials, Process, Resource, Thread};
 
 /// Whether the sender may signal the target (kill(2)).
 pub fn can_signal(sender: &Credentials, target: &Credentials) -> bool {
@@ -44,7 +44,8 @@ pub fn send_to_process(process: &Arc<Process>, info: SignalInfo) -> Result<()> {
     if is_lost(process, taker.is_none() || waited, signal) {
         return Ok(());
     }
-    process.signals.pending.lock().add(info)?;
+    let limit = process.limits.get(Resource::PendingSignals).0;
+    process.signals.pending.lock().add(info, limit)?;
     process.signals.notify();
     if let Some(thread) = taker {
         thread.interrupt();
@@ -61,7 +62,8 @@ pub fn send_to_thread(thread: &Arc<Thread>, info: SignalInfo) -> Result<()> {
     if is_lost(process, !wants(thread, signal) || waited, signal) {
         return Ok(());
     }
-    thread.signals.pending.lock().add(info)?;
+    let limit = process.limits.get(Resource::PendingSignals).0;
+    thread.signals.pending.lock().add(info, limit)?;
     process.signals.notify();
     if wants(thread, signal) {
         thread.interrupt();
