@@ -105,6 +105,9 @@ pub fn paths() {
     same!(host(HostCall::FdWriteAt, [fd, buffer(), 5, 100, 0, 0]), 5);
     same!(host(HostCall::FdReadAt, [fd, buffer() + OUT, 64, 6, 0, 0]), 64);
     same!(seen(OUT, 5), b"world");
+    let seek = |offset: i64, whence| host(HostCall::FdSeek, [fd, offset as u64, whence, 0, 0, 0]);
+    same!((seek(0, 1), seek(-5, 2), seek(11, 0)), (11, 100, 11));
+    same!(seek(-1, 0), error(EINVAL));
     same!(host(HostCall::FdRead, [fd, buffer() + OUT, 64, 0, 0, 0]), 64);
     same!(host(HostCall::FdSync, [fd, 0, 0, 0, 0, 0]), 0);
     same!(host(HostCall::FdSync, [fd, 1, 0, 0, 0, 0]), 0);

@@ -7,6 +7,7 @@ pub mod devices;
 pub mod directory_file;
 pub mod engine;
 pub mod generated;
+pub mod host_directory;
 pub mod image;
 pub mod inode;
 pub mod lock;

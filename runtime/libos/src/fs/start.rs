@@ -1,14 +1,17 @@
 //! The file tree of the first process: the image, and what is mounted over it.
 
 use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use casemate_index::Index;
 use casemate_manifest::{Manifest, MountKind};
 use casemate_platform::start::HostFacts;
 
+use super::host_directory::Volume;
 use super::image::{HostStorage, Image};
 use super::inode::{Inode, NewInode, NewKind};
 use super::mount::{self, Mount};
@@ -42,7 +45,7 @@ pub fn first_view(
     mount::register(&root);
     proc::note_start();
     set_owner(credentials.uid, credentials.gid);
-    furnish(&root, manifest)?;
+    furnish(&root, manifest, &facts.volumes)?;
     put_engine_files(&root, manifest.names_from_host.then_some(facts))
         .map_err(|error| format!("the files of /etc cannot be put in: {}", error.name()))?;
     let cwd = working_directory(&root, credentials, manifest.cwd.as_bytes())
@@ -51,7 +54,8 @@ pub fn first_view(
 }
 
 /// Mounts what every program finds, then what the manifest names.
-fn furnish(root: &Location, manifest: &Manifest) -> Result<(), String> {
+fn furnish(root: &Location, manifest: &Manifest, offered: &[Vec<u8>]) -> Result<(), String> {
+    let volumes = admit_volumes(offered, |path| manifest.host_mount(path).is_some())?;
     mount_system(root)
         .map_err(|error| format!("/dev, /proc and /sys cannot be mounted: {}", error.name()))?;
     for entry in &manifest.mounts {
@@ -64,15 +68,73 @@ fn furnish(root: &Location, manifest: &Manifest) -> Result<(), String> {
                     entry.path
                 ));
             }
-            MountKind::Host { source, .. } => {
-                return Err(format!(
-                    "the manifest mounts the host's {source} at {}, which this runtime cannot do yet; remove the mount",
-                    entry.path
-                ));
+            MountKind::Host { source, read_only } => {
+                let Some((number, offered)) = volumes.get(entry.path.as_str()) else {
+                    return Err(format!(
+                        "the manifest shows the host's {source} at {path}, but the host offers no directory for it; \
+                         run with --volume {source}:{path}",
+                        path = entry.path
+                    ));
+                };
+                let read_only = *read_only || *offered == Access::ReadOnly;
+                mount_volume(root, entry, source, *number, read_only).map_err(cannot)?;
             }
         }
     }
     Ok(())
+}
+
+/// How a volume was offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Access {
+    ReadOnly,
+    ReadWrite,
+}
+
+/// The volumes that the host offers (`PATH[:ro]` each, by number), if the manifest names each of them.
+fn admit_volumes(
+    offered: &[Vec<u8>],
+    is_named: impl Fn(&str) -> bool,
+) -> Result<BTreeMap<String, (u32, Access)>, String> {
+    let mut admitted = BTreeMap::new();
+    for (number, volume) in (0..).zip(offered) {
+        let (path, access) = match volume.strip_suffix(b":ro") {
+            Some(path) => (path, Access::ReadOnly),
+            None => (&volume[..], Access::ReadWrite),
+        };
+        let path = String::from_utf8_lossy(path);
+        let path = match path.trim_end_matches('/') {
+            "" => "/",
+            path => path,
+        };
+        if !is_named(path) {
+            return Err(format!(
+                "the host offers a directory for {path}, which the manifest does not admit; \
+                 leave the volume away, or add 'file:{path}/' to sgx.allowed_files and build again"
+            ));
+        }
+        if admitted.insert(String::from(path), (number, access)).is_some() {
+            return Err(format!("the host offers two directories for {path}; give one volume a path"));
+        }
+    }
+    Ok(admitted)
+}
+
+/// Mounts a directory that the host offered.
+fn mount_volume(
+    root: &Location,
+    entry: &casemate_manifest::Mount,
+    source: &str,
+    number: u32,
+    read_only: bool,
+) -> Result<()> {
+    let volume = Volume::new(number);
+    let inode = volume.root()?;
+    if inode.kind() != FileType::Directory {
+        return Err(Errno::ENOTDIR);
+    }
+    let mount = Mount::new(volume.device(), "9p", source.as_bytes(), read_only);
+    mount_directory(root, entry.path.as_bytes(), inode, mount)
 }
 
 fn mount_system(root: &Location) -> Result<()> {
@@ -230,6 +292,21 @@ mod tests {
         assert_eq!(open(&bare, "/etc/hosts").read(&mut Sink::kernel(&mut bytes)), Ok(19));
         assert_eq!(&bytes, b"127.0.0.1\tlocalhost");
         assert!(find(&bare, "/etc", true).unwrap().inode().lookup(b"hosts").is_ok());
+    }
+
+    #[test]
+    fn only_volumes_that_the_manifest_names_are_admitted() {
+        let admit = |offered: &[&[u8]]| {
+            let offered: Vec<_> = offered.iter().map(|volume| volume.to_vec()).collect();
+            admit_volumes(&offered, |path| path == "/data" || path == "/")
+        };
+        let both = admit(&[b"/data/:ro", b"/"]).unwrap();
+        assert_eq!(both["/data"], (0, Access::ReadOnly));
+        assert_eq!(both["/"], (1, Access::ReadWrite));
+        for other in [&b"/data/x"[..], b"/dat", b"data", b"/data/..", b"/data\xff", b"/data:rw"] {
+            assert!(admit(&[other]).unwrap_err().contains("sgx.allowed_files"), "{other:?}");
+        }
+        assert!(admit(&[b"/data", b"/data:ro"]).unwrap_err().contains("two directories"));
     }
 
     #[test]
