@@ -4,7 +4,7 @@
 //! `mov eax, imm32; syscall` and `mov rax, imm32; syscall` with a number below 0x400, and `syscall; cmp rax, -4095` (or
 //! `-4096`), which is how every libc tests for an error.
 
-use crate::site::{MAX_CODE, Site};
+use crate::site::{MAX_CODE, Site, SiteKind};
 
 /// Highest system-call number, exclusive, that a pattern may load.
 const MAX_NUMBER: u32 = 0x400;
@@ -37,6 +37,7 @@ impl Iterator for RuntimeSites<'_> {
             }
             if let Some(site) = strict_site(self.code, hit)
                 && site.offset() as usize >= self.patched_to
+                && !may_be_an_operand(self.code, &site)
             {
                 self.patched_to = site.offset() as usize + site.code_length();
                 return Some(site);
@@ -79,6 +80,26 @@ fn is_legacy_prefix(byte: u8) -> bool {
     matches!(byte, 0x26 | 0x2e | 0x36 | 0x3e | 0x64..=0x67 | 0xf0 | 0xf2 | 0xf3)
 }
 
+/// Whether the `B8` of a short `mov` may be the ModRM byte of a longer instruction with a 32-bit displacement, such as
+/// `vmovdqu ymm15, [r8 + 0x1e0]`: the bytes alone cannot tell, so such a site is left to trap.
+fn may_be_an_operand(code: &[u8], site: &Site) -> bool {
+    if site.kind() != SiteKind::Intact || site.patch_length() != 5 {
+        return false;
+    }
+    let before = |distance: usize| (site.offset() as usize).checked_sub(distance).map(|at| code[at]);
+    // VEX and EVEX prefixes, 0F maps, and one-byte opcodes that take a ModRM byte.
+    let takes_operand = |opcode: u8| {
+        matches!(opcode, 0x00..=0x3f if opcode & 7 < 4)
+            || matches!(opcode, 0x62 | 0x63 | 0x69 | 0x6b | 0x80..=0x8f | 0xc0 | 0xc1 | 0xc6 | 0xc7 | 0xd0..=0xd3)
+            || matches!(opcode, 0xd8..=0xdf | 0xf6 | 0xf7 | 0xfe | 0xff)
+    };
+    before(1).is_some_and(takes_operand)
+        || before(2) == Some(0x0f)
+        || before(3).is_some_and(|byte| matches!(byte, 0x0f | 0xc5))
+        || before(4) == Some(0xc4)
+        || before(5) == Some(0x62)
+}
+
 /// Offset of the next `0F 05` at or after `from`. Looks for the rarer byte, 05, in chunks that vectorise.
 pub(crate) fn next_hit(code: &[u8], from: usize) -> Option<usize> {
     const CHUNK: usize = 64;
@@ -100,7 +121,6 @@ pub(crate) fn next_hit(code: &[u8], from: usize) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::site::SiteKind;
 
     fn found(code: &[u8]) -> Vec<(u32, SiteKind, usize)> {
         find_runtime_sites(code).map(|site| (site.offset(), site.kind(), site.patch_length())).collect()
@@ -129,6 +149,14 @@ mod tests {
         assert_eq!(found(&[0x0f, 0x05]), []);
         assert_eq!(found(&[0x05]), []);
         assert_eq!(found(&[]), []);
+    }
+
+    #[test]
+    fn the_end_of_a_longer_instruction_is_no_site() {
+        // vmovdqu ymm15, [r8 + 0x1e0]; mov edi, [rax + 0x1e0]; movzx edi, byte [rax + 0x1e0]
+        assert_eq!(found(&[0xc4, 0x41, 0x7e, 0x6f, 0xb8, 0xe0, 1, 0, 0, 0x0f, 0x05]), []);
+        assert_eq!(found(&[0x8b, 0xb8, 0xe0, 1, 0, 0, 0x0f, 0x05]), []);
+        assert_eq!(found(&[0x0f, 0xb6, 0xb8, 0xe0, 1, 0, 0, 0x0f, 0x05]), []);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::runtime_sites::next_hit;
 use crate::site::Site;
 
 /// Changes whenever a file's sites would be chosen differently.
-pub const SURVEY_VERSION: u32 = 1;
+pub const SURVEY_VERSION: u32 = 2;
 
 /// ELF files up to this size are held whole while they stream by. Of larger ones only the executable parts are, if those
 /// are not larger than this; then only patches that need no knowledge of the rest are chosen.

@@ -92,7 +92,7 @@ impl Chooser<'_> {
             return None; // another patch displaced it: cannot be, a syscall is never displaced
         }
         if !self.flow.is_start(self.run, at) {
-            return self.strict(at);
+            return self.strict(at).filter(|found| self.agrees(found.start, at));
         }
         let trap = Found { site: Site::trap(offset), start: at };
         if loaded_number(&self.code.bytes[..at]).is_some_and(|(number, _)| number == RT_SIGRETURN) {
@@ -102,7 +102,31 @@ impl Chooser<'_> {
         Some(self.intact(at).or_else(|| self.covered(at)).or_else(certain).unwrap_or(trap))
     }
 
-    /// A pattern that is certain without tracing.
+    /// Whether decoding from almost anywhere before comes to an instruction at `start` and to the `syscall` at `at`: the bytes of
+    /// a strict pattern may also be the end of a longer instruction (`vmovdqu ymm15, [r8 + 0x1e0]` ends in one), and
+    /// decoding falls into step with the real instructions within a few of them.
+    fn agrees(&self, start: usize, at: usize) -> bool {
+        const FARTHEST: usize = 64;
+        const NEAREST: usize = 40;
+        let mut agreeing = 0;
+        let mut tried = 0;
+        for distance in NEAREST..FARTHEST {
+            let Some(from) = start.checked_sub(distance) else { break };
+            let mut decoder = decode_at(self.code, from);
+            let (start_ip, at_ip) = (decoder.ip() + distance as u64, decoder.ip() + (at - from) as u64);
+            let mut instruction = Instruction::default();
+            let mut meets_start = false;
+            while decoder.can_decode() && decoder.ip() < at_ip {
+                meets_start |= decoder.ip() == start_ip;
+                decoder.decode_out(&mut instruction);
+            }
+            tried += 1;
+            agreeing += usize::from(meets_start && decoder.ip() == at_ip);
+        }
+        agreeing * 8 >= tried * 7 && tried > 0
+    }
+
+    /// A pattern that is most likely a system call; [`Self::agrees`] makes sure.
     fn strict(&self, at: usize) -> Option<Found> {
         let site = strict_site(self.code.bytes, at)?;
         let start = site.offset() as usize;
