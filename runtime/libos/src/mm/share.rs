@@ -23,6 +23,16 @@ struct Outgoing {
 }
 
 impl AddressSpace {
+    /// Whether a shared mapping of the file with this device and inode number is, or may become, writable.
+    pub fn may_write_shared(&self, identity: (u64, u64)) -> bool {
+        let state = self.state.lock();
+        let of_file = |file: &Arc<dyn Mappable>| file.identity() == identity;
+        state
+            .vmas
+            .iter()
+            .any(|vma| vma.shared && vma.may_write && vma.file().is_some_and(|(file, _)| of_file(file)))
+    }
+
     /// Writes the dirty pages in `span` back; the first error is the result, after all were tried.
     pub fn write_back(&self, span: Span) -> Result<()> {
         let mut outcome = Ok(());

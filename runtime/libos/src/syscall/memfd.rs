@@ -12,7 +12,7 @@ use crate::fs::inode::{NewInode, NewKind};
 use crate::fs::mount::Mount;
 use crate::fs::resolve::credentials;
 use crate::fs::tree::{RegularFile, Tree, TreeInode, seal};
-use crate::process::Context;
+use crate::process::{Context, all_processes};
 use crate::user_space::{Addr, read_string};
 
 /// F_ADD_SEALS.
@@ -77,6 +77,12 @@ pub fn fcntl(file: &Arc<dyn File>, command: u32, argument: u64) -> Result<usize>
     }
     if !file.status().get().writable() {
         return Err(Errno::EPERM);
+    }
+    let stat = file.stat()?;
+    let identity = (stat.device, stat.inode);
+    let is_mapped = || all_processes().iter().any(|each| each.address_space().may_write_shared(identity));
+    if argument as u32 & seal::WRITE & !content.seals() != 0 && is_mapped() {
+        return Err(Errno::EBUSY);
     }
     content.add_seals(argument as u32)?;
     Ok(0)
