@@ -262,7 +262,8 @@ impl Mappable for FileMapping {
         let content = self.inode.content()?;
         // What was written since is not what the index describes.
         let image = content.image().filter(|_| content.is_unchanged())?;
-        (image.site_count() > 0).then(|| Arc::new(ImageSites(image.clone())) as Arc<dyn SiteTable>)
+        // A table without sites counts, too: the survey decoded the file, a search would only guess.
+        Some(Arc::new(ImageSites(image.clone())))
     }
 
     fn identity(&self) -> (u64, u64) {
