@@ -141,7 +141,8 @@ pub fn open_found(found: &Location, how: How, credentials: &Credentials) -> Resu
     if found.kind() == FileType::Directory {
         return Ok(DirectoryFile::new(found.clone(), flags));
     }
-    if found.kind() == FileType::Fifo {
+    // A FIFO without a place for its pipe is something open that is opened again (/proc/self/fd/1).
+    if found.kind() == FileType::Fifo && found.inode().attachment().is_some() {
         return crate::ipc::pipe::open_fifo(found, flags);
     }
     let file = found.inode().open(found, flags)?;

@@ -6,6 +6,7 @@ use core::any::Any;
 
 use casemate_platform::host::{self, HostFd};
 use linux_raw_sys::general::{SEEK_CUR, SEEK_END, SEEK_SET};
+use linux_raw_sys::ioctl::FIONREAD;
 
 use super::inode::admit;
 use crate::errno::{Errno, Result};
@@ -15,6 +16,7 @@ use crate::fs::turn::Turn;
 use crate::io::{Sink, Source};
 use crate::process::Process;
 use crate::stat::Stat;
+use crate::user_space::{self, Addr};
 
 /// An open file of a host directory.
 pub(super) struct HostFile {
@@ -22,16 +24,13 @@ pub(super) struct HostFile {
     fd: Arc<HostFd>,
     device: u64,
     status: StatusFlags,
-    /// The host appends by itself.
-    appends: bool,
     turn: Turn,
 }
 
 impl HostFile {
     pub(super) fn open(at: Location, fd: HostFd, device: u64, flags: OpenFlags) -> Arc<dyn File> {
-        let appends = flags.contains(OpenFlags::APPEND);
         let status = StatusFlags::new(flags);
-        Arc::new(HostFile { at, fd: Arc::new(fd), device, status, appends, turn: Turn::new() })
+        Arc::new(HostFile { at, fd: Arc::new(fd), device, status, turn: Turn::new() })
     }
 }
 
@@ -61,7 +60,7 @@ impl File for HostFile {
         if source.remaining() == 0 {
             return Ok(0);
         }
-        if !self.appends && self.status.get().contains(OpenFlags::APPEND) {
+        if self.status.get().contains(OpenFlags::APPEND) {
             host::fd_seek(&self.fd, 0, SEEK_END)?;
         }
         source.send(host::TRANSFER_LIMIT, |bytes| Ok(host::fd_write(&self.fd, bytes)?))
@@ -78,6 +77,9 @@ impl File for HostFile {
         if source.remaining() == 0 {
             return Ok(0);
         }
+        // Linux appends even here when O_APPEND is set (pwrite(2), BUGS).
+        let append = self.status.get().contains(OpenFlags::APPEND);
+        let offset = if append { host::fd_stat(&self.fd)?.size } else { offset };
         source.send(host::TRANSFER_LIMIT, |bytes| Ok(host::fd_write_at(&self.fd, bytes, offset)?))
     }
 
@@ -90,6 +92,17 @@ impl File for HostFile {
             Whence::Data | Whence::Hole => return Err(Errno::EINVAL),
         };
         Ok(host::fd_seek(&self.fd, offset, whence)?)
+    }
+
+    fn ioctl(&self, request: u32, argument: u64) -> Result<usize> {
+        if request != FIONREAD {
+            return Err(Errno::ENOTTY);
+        }
+        let _turn = self.turn.take()?;
+        let position = host::fd_seek(&self.fd, 0, SEEK_CUR)?;
+        let left = host::fd_stat(&self.fd)?.size as i64 - position as i64;
+        user_space::write_u32(Addr(argument), left as i32 as u32)?;
+        Ok(0)
     }
 
     fn can_epoll(&self) -> bool {

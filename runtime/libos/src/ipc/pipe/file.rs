@@ -168,6 +168,10 @@ impl File for PipeFile {
         Ok(0)
     }
 
+    fn reopen(&self, flags: OpenFlags) -> Result<Arc<dyn File>> {
+        Ok(PipeFile::open(self.pipe.clone(), flags, None))
+    }
+
     fn locks(&self) -> Option<&FileLocks> {
         self.location.as_ref().map_or(Some(&self.pipe.locks), |location| location.inode().locks())
     }
