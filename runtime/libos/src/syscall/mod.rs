@@ -21,6 +21,7 @@ mod poll;
 mod positioned;
 mod prctl;
 mod process;
+mod process_memory;
 mod read_write;
 pub mod scheduling;
 pub mod signal;

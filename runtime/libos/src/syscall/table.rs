@@ -8,8 +8,8 @@ use alloc::string::String;
 use super::argument::{Argument, PathAddr};
 use super::{
     attributes, descriptor, directory, epoll, eventfd, exec, identity, limits, link, lock, memfd, memory,
-    message, open, path, pipe, poll, positioned, prctl, process, read_write, scheduling, signal, socket,
-    splice, stat, statfs, system, thread, time, timer, transfer, xattr,
+    message, open, path, pipe, poll, positioned, prctl, process, process_memory, read_write, scheduling,
+    signal, socket, splice, stat, statfs, system, thread, time, timer, transfer, xattr,
 };
 use crate::errno::{Errno, Result};
 use crate::process::{Context, Fd};
@@ -289,8 +289,8 @@ syscalls! {
     274 get_robust_list(tid: i32, head: Addr, size: Addr) = thread::sys_get_robust_list [full]
     275 splice(input: Fd, in_offset: Addr, out: Fd, out_offset: Addr, length: usize, flags: u32) = splice::sys_splice [full]
     276 tee(input: Fd, out: Fd, length: usize, flags: u32) = splice::sys_tee [full]
-    278 vmsplice(fd: Fd, vector: Addr, count: usize, flags: u32) = splice::sys_vmsplice [full]
     277 sync_file_range(fd: Fd, offset: i64, length: i64, flags: u32) = transfer::sys_sync_file_range [full]
+    278 vmsplice(fd: Fd, vector: Addr, count: usize, flags: u32) = splice::sys_vmsplice [full]
     280 utimensat(dirfd: Fd, path: PathAddr, times: Addr, flags: u32) = attributes::sys_utimensat [full]
     281 epoll_pwait(epoll: Fd, events: Addr, count: i32, timeout: i32, mask: Addr, size: usize) = epoll::sys_epoll_pwait [full]
     282 signalfd(fd: Fd, set: Addr, size: usize) = signal::sys_signalfd [full]
@@ -313,6 +313,8 @@ syscalls! {
     306 syncfs(fd: Fd) = transfer::sys_syncfs [full]
     307 sendmmsg(fd: Fd, at: Addr, count: u32, flags: u32) = message::sys_sendmmsg [full]
     309 getcpu(cpu: Addr, node: Addr) = scheduling::sys_getcpu [partly "always processor 0"]
+    310 process_vm_readv(pid: i32, local: Addr, local_count: usize, remote: Addr, remote_count: usize, flags: u64) = process_memory::sys_process_vm_readv [partly "only memory that the caller shares"]
+    311 process_vm_writev(pid: i32, local: Addr, local_count: usize, remote: Addr, remote_count: usize, flags: u64) = process_memory::sys_process_vm_writev [partly "only memory that the caller shares"]
     316 renameat2(old_dirfd: Fd, old: PathAddr, new_dirfd: Fd, new: PathAddr, flags: u32) = link::sys_renameat2 [partly "no RENAME_WHITEOUT"]
     318 getrandom(at: Addr, length: usize, flags: u32) = system::sys_getrandom [full]
     319 memfd_create(name: Addr, flags: u32) = memfd::sys_memfd_create [partly "no huge pages"]
