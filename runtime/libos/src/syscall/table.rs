@@ -263,7 +263,7 @@ syscalls! {
     230 clock_nanosleep(clock: i32, flags: u32, at: Addr, rest: Addr) = time::sys_clock_nanosleep [partly "not on processor clocks; a later change of the real time is not followed"]
     231 exit_group(status: i32) = process::sys_exit_group [full]
     232 epoll_wait(epoll: Fd, events: Addr, count: i32, timeout: i32) = epoll::sys_epoll_wait [full]
-    233 epoll_ctl(epoll: Fd, operation: u32, fd: Fd, event: Addr) = epoll::sys_epoll_ctl [partly "one host descriptor under two numbers in one epoll is EEXIST"]
+    233 epoll_ctl(epoll: Fd, operation: u32, fd: Fd, event: Addr) = epoll::sys_epoll_ctl [full]
     234 tgkill(group: i32, tid: i32, number: u32) = signal::sys_tgkill [full]
     235 utimes(path: PathAddr, times: Addr) = attributes::sys_utimes [full]
     237 mbind(at: Addr, length: u64, mode: u32, nodes: Addr, count: u64, flags: u32) = memory::sys_mbind [partly "one node: without effect"]
@@ -332,6 +332,6 @@ syscalls! {
     436 close_range(first: u32, last: u32, flags: u32) = open::sys_close_range [full]
     437 openat2(directory: Fd, path: PathAddr, at: Addr, size: usize) = open::sys_openat2 [full]
     439 faccessat2(directory: Fd, path: PathAddr, mode: u32, flags: u32) = path::sys_faccessat2 [full]
-    441 epoll_pwait2(epoll: Fd, events: Addr, count: i32, timeout: Addr, mask: Addr, size: usize) = epoll::sys_epoll_pwait2 [partly "takes six arguments"]
+    441 epoll_pwait2(epoll: Fd, events: Addr, count: i32, timeout: Addr, mask: Addr, size: usize) = epoll::sys_epoll_pwait2 [full]
     452 fchmodat2(dirfd: Fd, path: PathAddr, mode: u32, flags: u32) = attributes::sys_fchmodat2 [full]
 }

@@ -5,10 +5,12 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, Ordering::*};
 
 use bitflags::bitflags;
-use casemate_platform::sync::Mutex;
+use casemate_platform::host::{self, HostFd};
+use casemate_platform::sync::{Mutex, Once};
 use linux_raw_sys::general as raw;
 
 use super::Epoll;
+use crate::errno::{Errno, Result};
 use crate::events::{Events, Observer, Poller, Registration};
 use crate::file::File;
 
@@ -67,6 +69,9 @@ pub struct Entry {
     file: Weak<dyn File>,
     interest: Mutex<Interest>,
     registrations: Mutex<Vec<Registration>>,
+    /// An epoll of the host of its own, in between: the host's epoll takes a descriptor only once, the program may add it
+    /// under several numbers.
+    relay: Once<HostFd>,
     /// It is in the list of those that may be ready.
     pub(super) queued: AtomicBool,
 }
@@ -92,6 +97,7 @@ impl Entry {
             file: Arc::downgrade(file),
             interest: Mutex::new(interest),
             registrations: Mutex::new(Vec::new()),
+            relay: Once::new(),
             queued: AtomicBool::new(false),
         })
     }
@@ -137,6 +143,19 @@ impl Entry {
         }
         interest.disabled = interest.manner.contains(Manner::ONE_SHOT);
         Some((admitted, *interest))
+    }
+
+    /// The epoll in between, if it has one.
+    pub(super) fn relay(&self) -> Option<&HostFd> {
+        self.relay.get()
+    }
+
+    /// Gives it an epoll in between that watches `fd`.
+    pub(super) fn make_relay(&self, fd: &HostFd, events: u32) -> Result<&HostFd> {
+        let relay = host::epoll_open()?;
+        host::epoll_control(&relay, raw::EPOLL_CTL_ADD, fd, events, self.id)?;
+        let _ = self.relay.set(relay);
+        self.relay.get().ok_or(Errno::EIO)
     }
 
     /// Ends the registrations.

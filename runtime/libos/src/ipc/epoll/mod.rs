@@ -128,7 +128,8 @@ impl Epoll {
         match file.host_fd() {
             Some(host) => {
                 entry.set_interest(interest);
-                host::epoll_control(self.host()?, raw::EPOLL_CTL_MOD, host, interest.host_bits(), entry.id)?;
+                let epoll = entry.relay().map_or_else(|| self.host(), Ok)?;
+                host::epoll_control(epoll, raw::EPOLL_CTL_MOD, host, interest.host_bits(), entry.id)?;
             }
             None => {
                 if entry.watch(interest) {
@@ -150,7 +151,7 @@ impl Epoll {
         if in_host {
             self.host_entries.fetch_sub(1, Relaxed);
             let nested = file.as_any().downcast_ref::<Epoll>().and_then(|inner| inner.host.get());
-            if let Some(host) = file.host_fd().or(nested) {
+            if let Some(host) = entry.relay().or(file.host_fd()).or(nested) {
                 host::epoll_control(self.host()?, raw::EPOLL_CTL_DEL, host, 0, 0)?;
             }
         }
@@ -160,12 +161,19 @@ impl Epoll {
     fn add_to_host(&self, entry: &Arc<Entry>, fd: &HostFd, events: u32) -> Result<()> {
         let host = self.host()?;
         self.entries.lock().by_id.insert(entry.id, entry.clone());
-        let outcome = host::epoll_control(host, raw::EPOLL_CTL_ADD, fd, events, entry.id);
+        let outcome = match host::epoll_control(host, raw::EPOLL_CTL_ADD, fd, events, entry.id) {
+            Err(error) if Errno::from(error) == Errno::EEXIST => {
+                entry.make_relay(fd, events).and_then(|relay| {
+                    Ok(host::epoll_control(host, raw::EPOLL_CTL_ADD, relay, raw::EPOLLIN, entry.id)?)
+                })
+            }
+            outcome => outcome.map_err(Errno::from),
+        };
         match outcome {
             Ok(()) => drop(self.host_entries.fetch_add(1, Relaxed)),
             Err(_) => drop(self.entries.lock().by_id.remove(&entry.id)),
         }
-        Ok(outcome?)
+        outcome
     }
 
     /// The host's epoll, made when it is first needed.
@@ -262,7 +270,13 @@ impl Epoll {
             if file.host_fd().is_none() {
                 // An epoll below has something from the host: it is asked like an inside file.
                 self.enqueue(&entry, false);
-            } else if let Some((events, interest)) = entry.report(Events::from_bits_truncate(one.events)) {
+                continue;
+            }
+            let found = match entry.relay() {
+                Some(relay) => host::epoll_wait(relay, 1, Some(0))?.first().map_or(0, |inner| inner.events),
+                None => one.events,
+            };
+            if let Some((events, interest)) = entry.report(Events::from_bits_truncate(found)) {
                 reports.push(Report { events, data: interest.data });
             }
         }
