@@ -24,13 +24,16 @@ pub(super) struct HostFile {
     fd: Arc<HostFd>,
     device: u64,
     status: StatusFlags,
+    /// The host appends by itself, so that two writers never overwrite each other; clearing O_APPEND does not end that.
+    appends: bool,
     turn: Turn,
 }
 
 impl HostFile {
     pub(super) fn open(at: Location, fd: HostFd, device: u64, flags: OpenFlags) -> Arc<dyn File> {
+        let appends = flags.contains(OpenFlags::APPEND);
         let status = StatusFlags::new(flags);
-        Arc::new(HostFile { at, fd: Arc::new(fd), device, status, turn: Turn::new() })
+        Arc::new(HostFile { at, fd: Arc::new(fd), device, status, appends, turn: Turn::new() })
     }
 }
 
@@ -60,7 +63,7 @@ impl File for HostFile {
         if source.remaining() == 0 {
             return Ok(0);
         }
-        if self.status.get().contains(OpenFlags::APPEND) {
+        if !self.appends && self.status.get().contains(OpenFlags::APPEND) {
             host::fd_seek(&self.fd, 0, SEEK_END)?;
         }
         source.send(host::TRANSFER_LIMIT, |bytes| Ok(host::fd_write(&self.fd, bytes)?))

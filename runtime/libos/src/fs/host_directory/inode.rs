@@ -246,8 +246,7 @@ impl Inode for HostInode {
             _ => raw::O_RDONLY,
         };
         // O_NONBLOCK: what is no regular file any more must not hold the thread up.
-        // O_APPEND is kept inside, where F_SETFL may change it.
-        let passed = (flags & (OpenFlags::DSYNC | OpenFlags::SYNC_BIT)).bits();
+        let passed = (flags & (OpenFlags::APPEND | OpenFlags::DSYNC | OpenFlags::SYNC_BIT)).bits();
         let fd = host::path_open(self.volume.number, &self.path, access | passed | raw::O_NONBLOCK, 0)?;
         let stat = admit(&host::fd_stat(&fd)?, self.volume.device)?;
         if stat.kind != FileType::Regular {
