@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 
 use super::address_space::AddressSpace;
 use super::span::{PAGE, Span};
+use super::vma::Vma;
 use crate::errno::{Errno, Result};
 use crate::file::Mappable;
 
@@ -31,6 +32,16 @@ impl AddressSpace {
             .vmas
             .iter()
             .any(|vma| vma.shared && vma.may_write && vma.file().is_some_and(|(file, _)| of_file(file)))
+    }
+
+    /// Brings what was written to shared mappings of the file with this identity back to it.
+    pub fn write_back_file(&self, identity: (u64, u64)) -> Result<()> {
+        let spans: Vec<Span> = {
+            let state = self.state.lock();
+            let of_file = |vma: &&Vma| vma.file().is_some_and(|(file, _)| file.identity() == identity);
+            state.vmas.iter().filter(|vma| vma.writes_back()).filter(of_file).map(|vma| vma.span).collect()
+        };
+        spans.into_iter().try_for_each(|span| self.write_back(span))
     }
 
     /// Writes the dirty pages in `span` back; the first error is the result, after all were tried.

@@ -18,7 +18,7 @@ use crate::fs::image::ImageFile;
 use crate::fs::inode::Inode;
 use crate::fs::turn::Turn;
 use crate::io::{Sink, Source};
-use crate::process::Process;
+use crate::process::{Process, all_processes};
 use crate::stat::Stat;
 use crate::user_space::{self, Addr};
 
@@ -47,6 +47,7 @@ impl RegularFile {
         let content = self.content()?;
         let begin = if let WriteAt::Offset(offset) = at { offset } else { content.size() };
         check_offset(begin, source.remaining())?;
+        self.gather()?;
         if source.remaining() > 0 {
             source.limit(caller::room(begin)?.min(usize::MAX as u64) as usize);
         }
@@ -72,12 +73,22 @@ impl RegularFile {
         self.inode.content().filter(|_| self.inode.is_in_memory())
     }
 
+    /// Reads see, and writes come after, what was stored through shared mappings.
+    fn gather(&self) -> Result<()> {
+        if self.inode.mappings.load(SeqCst) == 0 {
+            return Ok(());
+        }
+        let identity = (self.inode.device(), self.inode.number());
+        all_processes().iter().try_for_each(|each| each.address_space().write_back_file(identity))
+    }
+
     fn no_atime(&self) -> bool {
         self.status.get().contains(OpenFlags::NO_ATIME)
     }
 
     fn read_from(&self, sink: &mut Sink, offset: u64) -> Result<usize> {
         check_offset(offset, sink.remaining())?;
+        self.gather()?;
         let count = self.content()?.read_at(sink, offset)?;
         if count > 0 && !self.no_atime() {
             self.inode.accessed();
@@ -212,7 +223,7 @@ impl File for RegularFile {
     }
 
     fn mapping(&self) -> Result<Arc<dyn Mappable>> {
-        Ok(Arc::new(FileMapping { inode: self.inode.clone(), path: self.at.path_text() }))
+        Ok(FileMapping::new(self.inode.clone(), self.at.path_text()))
     }
 
     fn as_any(&self) -> &dyn Any {
@@ -232,6 +243,19 @@ impl Drop for RegularFile {
 struct FileMapping {
     inode: Arc<TreeInode>,
     path: Vec<u8>,
+}
+
+impl FileMapping {
+    fn new(inode: Arc<TreeInode>, path: Vec<u8>) -> Arc<FileMapping> {
+        inode.mappings.fetch_add(1, SeqCst);
+        Arc::new(FileMapping { inode, path })
+    }
+}
+
+impl Drop for FileMapping {
+    fn drop(&mut self) {
+        self.inode.mappings.fetch_sub(1, SeqCst);
+    }
 }
 
 impl Mappable for FileMapping {
