@@ -43,7 +43,7 @@ impl AddressSpace {
         if mapped { Ok(()) } else { Err(Errno::ENOMEM) }
     }
 
-    fn discard(&self, span: Span, advice: Advice) -> Result<()> {
+    pub(super) fn discard(&self, span: Span, advice: Advice) -> Result<()> {
         // What was written to shared files is not lost by this.
         let _ = self.write_back(span);
         let _change = self.change.lock();

@@ -8,6 +8,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::address_space::AddressSpace;
+use super::advise::Advice;
 use super::span::{PAGE, Span};
 use super::vma::Vma;
 use crate::errno::{Errno, Result};
@@ -42,6 +43,23 @@ impl AddressSpace {
             state.vmas.iter().filter(|vma| vma.writes_back()).filter(of_file).map(|vma| vma.span).collect()
         };
         spans.into_iter().try_for_each(|span| self.write_back(span))
+    }
+
+    /// Bytes `[start, end)` of the file with this identity changed: shared mappings read them again.
+    pub fn refresh_file(&self, identity: (u64, u64), start: u64, end: u64) -> Result<()> {
+        let spans: Vec<Span> = {
+            let state = self.state.lock();
+            let shared = state.vmas.iter().filter(|vma| vma.writes_back());
+            let of_file = shared.filter_map(|vma| {
+                let (_, offset) = vma.file().filter(|(file, _)| file.identity() == identity)?;
+                let from = vma.span.start.saturating_add(start.saturating_sub(offset)) & !(PAGE - 1);
+                let to = vma.span.start.saturating_add(end.saturating_sub(offset));
+                let to = to.min(vma.span.end).next_multiple_of(PAGE);
+                (from < to).then(|| Span::new(from, to))
+            });
+            of_file.collect()
+        };
+        spans.into_iter().try_for_each(|span| self.discard(span, Advice::Discard))
     }
 
     /// Writes the dirty pages in `span` back; the first error is the result, after all were tried.

@@ -18,6 +18,7 @@ use crate::fs::image::ImageFile;
 use crate::fs::inode::Inode;
 use crate::fs::turn::Turn;
 use crate::io::{Sink, Source};
+use crate::mm::AddressSpace;
 use crate::process::{Process, all_processes};
 use crate::stat::Stat;
 use crate::user_space::{self, Addr};
@@ -47,12 +48,13 @@ impl RegularFile {
         let content = self.content()?;
         let begin = if let WriteAt::Offset(offset) = at { offset } else { content.size() };
         check_offset(begin, source.remaining())?;
-        self.gather()?;
+        self.inode.gather()?;
         if source.remaining() > 0 {
             source.limit(caller::room(begin)?.min(usize::MAX as u64) as usize);
         }
         let done = content.write_at(source, at)?;
         if done.0 > 0 {
+            self.inode.refresh(done.1 - done.0 as u64, done.1)?;
             self.inode.contents_changed(caller::keeps_set_id());
         }
         Ok(done)
@@ -73,22 +75,13 @@ impl RegularFile {
         self.inode.content().filter(|_| self.inode.is_in_memory())
     }
 
-    /// Reads see, and writes come after, what was stored through shared mappings.
-    fn gather(&self) -> Result<()> {
-        if self.inode.mappings.load(SeqCst) == 0 {
-            return Ok(());
-        }
-        let identity = (self.inode.device(), self.inode.number());
-        all_processes().iter().try_for_each(|each| each.address_space().write_back_file(identity))
-    }
-
     fn no_atime(&self) -> bool {
         self.status.get().contains(OpenFlags::NO_ATIME)
     }
 
     fn read_from(&self, sink: &mut Sink, offset: u64) -> Result<usize> {
         check_offset(offset, sink.remaining())?;
-        self.gather()?;
+        self.inode.gather()?;
         let count = self.content()?.read_at(sink, offset)?;
         if count > 0 && !self.no_atime() {
             self.inode.accessed();
@@ -181,7 +174,9 @@ impl File for RegularFile {
     }
 
     fn truncate(&self, size: u64) -> Result<()> {
+        self.inode.gather()?;
         if self.content()?.set_size(size)? {
+            self.inode.refresh(size, u64::MAX)?;
             self.inode.contents_changed(caller::keeps_set_id());
         }
         Ok(())
@@ -236,6 +231,27 @@ impl Drop for RegularFile {
         if let Some(locks) = self.locks() {
             locks.release_description(core::ptr::from_ref(self) as usize);
         }
+    }
+}
+
+/// What keeps a file and the shared mappings of it together.
+impl TreeInode {
+    /// Reads see, and writes come after, what was stored through shared mappings.
+    pub(super) fn gather(&self) -> Result<()> {
+        self.each_mapping(|space, identity| space.write_back_file(identity))
+    }
+
+    /// Bytes `[start, end)` changed: shared mappings show them.
+    pub(super) fn refresh(&self, start: u64, end: u64) -> Result<()> {
+        self.each_mapping(|space, identity| space.refresh_file(identity, start, end))
+    }
+
+    fn each_mapping(&self, act: impl Fn(&AddressSpace, (u64, u64)) -> Result<()>) -> Result<()> {
+        if self.mappings.load(SeqCst) == 0 {
+            return Ok(());
+        }
+        let identity = (self.device(), self.number());
+        all_processes().iter().try_for_each(|each| act(&each.address_space(), identity))
     }
 }
 

@@ -474,7 +474,12 @@ impl Inode for TreeInode {
             return Err(Errno::EPERM);
         }
         let resized = match change.size {
-            Some(size) => self.content().ok_or(Errno::EINVAL)?.set_size(size)?,
+            Some(size) => {
+                self.gather()?;
+                let resized = self.content().ok_or(Errno::EINVAL)?.set_size(size)?;
+                self.refresh(size, u64::MAX)?;
+                resized
+            }
             None => false,
         };
         let now = Timestamp::now();
