@@ -92,7 +92,7 @@ syscalls! {
     6 lstat(path: PathAddr, at: Addr) = stat::sys_lstat [full]
     7 poll(entries: Addr, count: u32, timeout: i32) = poll::sys_poll [full]
     8 lseek(fd: Fd, offset: i64, whence: u32) = directory::sys_lseek [full]
-    9 mmap(at: Addr, length: u64, protection: u64, flags: u32, fd: Fd, offset: u64) = memory::sys_mmap [partly "no huge pages; a shared file mapping reaches its file at msync, munmap and exit"]
+    9 mmap(at: Addr, length: u64, protection: u64, flags: u32, fd: Fd, offset: u64) = memory::sys_mmap [partly "no huge pages; two shared mappings of a file see each other's stores after msync or a read of the file only"]
     10 mprotect(at: Addr, length: u64, protection: u64) = memory::sys_mprotect [full]
     11 munmap(at: Addr, length: u64) = memory::sys_munmap [full]
     12 brk(at: Addr) = memory::sys_brk [full]
