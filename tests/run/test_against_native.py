@@ -42,17 +42,24 @@ PYTHON = {
     "print(s[0],sorted(q.get() for _ in t))",
     "subprocess": "import subprocess;r=subprocess.run(['/usr/bin/ls','/usr'],capture_output=True,text=True);print(r.returncode,r.stdout);"
     "print(subprocess.run(['/usr/bin/false']).returncode, subprocess.run(['/usr/bin/cat'],input=b'abc'*9999,stdout=subprocess.PIPE).stdout[-5:])",
+    "tcp": "import socket,threading\ns=socket.create_server(('127.0.0.1',0))\n"
+    "def serve():\n c,_=s.accept()\n while d:=c.recv(65536): c.sendall(d.upper())\n c.close()\n"
+    "threading.Thread(target=serve).start()\nc=socket.create_connection(s.getsockname());c.sendall(b'hello'*1000);c.shutdown(1)\n"
+    "r=b''\nwhile d:=c.recv(9999): r+=d\nprint(len(r),r[:10])",
     "script arguments": "import sys;print(sys.argv,sys.flags.utf8_mode,sys.stdin.read())",
 }
+
+# What an engine puts into a container, and the library OS writes anew.
+ENGINE_FILES = ("hosts", "hostname", "resolv.conf")
 
 COMMANDS: dict[str, list[str]] = {
     "true": ["true"],
     "echo": ["echo", "one", "two  three"],
     "cat": ["cat", "/etc/passwd", "/etc/debian_version"],
-    "ls": ["ls", "-lAnR", "--time-style=full-iso", "/etc"],
+    "ls": ["ls", "-lAnR", "--time-style=full-iso", *(f"--ignore={name}" for name in ENGINE_FILES), "/etc"],
     "stat": ["stat", "-c", "%n %F %a %u %g %s %Y %h", "/etc/passwd", "/usr/bin/env", "/lib", "/tmp"],
     "sha256sum": ["sh", "-c", "sha256sum /usr/bin/[a-p]* /usr/lib/python3.11/[a-q]*.py"],
-    "find": ["find", "/usr", "/etc", "/var"],
+    "find": ["find", "/usr", "/var"],
     "shell": ["sh", "-c", SCRIPT],
     "exit status": ["sh", "-c", "exit 42"],
     "killed": ["sh", "-c", "kill -TERM $$"],

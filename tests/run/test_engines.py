@@ -24,6 +24,13 @@ def execute(*command: str, env: dict[str, str] | None = None) -> subprocess.Comp
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, env=env)
 
 
+def unmount_below(place: Path) -> None:
+    """The engine leaves its network namespace mounted, and then nobody can remove the directory."""
+    mounted = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+    for path in sorted((path for path in mounted if path.startswith(f"{place}/")), reverse=True):
+        execute("umount", "-l", path)
+
+
 @pytest.fixture(scope="module")
 def shielded(debian_image: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An archive of the shielded Debian image whose program is ``python3 -c "print('hello')"``."""
@@ -56,6 +63,7 @@ def podman(shielded: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
     yield run
     execute(*base, "system", "reset", "--force", env=env)
+    unmount_below(place)
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +93,7 @@ def docker(shielded: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         daemon.terminate()
         daemon.wait(timeout=60)
         log.close()
+        unmount_below(place)
 
 
 @pytest.mark.parametrize("options", [(), ("--user", "1000:1000", "--read-only")], ids=["root", "user-read-only"])
