@@ -2,7 +2,6 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
 
 use casemate_platform::console::Level;
 use casemate_platform::pages::Protection;
@@ -15,30 +14,6 @@ use crate::errno::{Errno, Result};
 use crate::file::Mappable;
 use crate::mm::{AddressSpace, MapRequest, Name, PAGE, Placement, Span, page_up};
 
-static RANDOMIZE: AtomicBool = AtomicBool::new(true);
-static STACK_SIZE: AtomicU64 = AtomicU64::new(8 << 20);
-static HEAP_LIMIT: AtomicU64 = AtomicU64::new(1 << 30);
-
-/// What the manifest says about the memory of programs; set once at start.
-#[derive(Clone, Copy, Debug)]
-pub struct LoadSettings {
-    /// Random addresses (off: `loader.insecure__disable_aslr`).
-    pub randomize: bool,
-    /// Size of the main thread's stack, bytes.
-    pub stack_size: u64,
-    /// Largest heap (brk), bytes.
-    pub heap_limit: u64,
-}
-
-impl LoadSettings {
-    /// Makes these the settings of all programs loaded from now on.
-    pub fn apply(self) {
-        RANDOMIZE.store(self.randomize, Relaxed);
-        STACK_SIZE.store(self.stack_size, Relaxed);
-        HEAP_LIMIT.store(self.heap_limit, Relaxed);
-    }
-}
-
 /// What a program is started with.
 pub struct ProgramStart<'a> {
     /// argv.
@@ -49,6 +24,36 @@ pub struct ProgramStart<'a> {
     pub path: &'a [u8],
     /// Ids for the auxiliary vector.
     pub credentials: &'a Credentials,
+    /// Size of the main thread's stack, bytes.
+    pub stack_size: u64,
+    /// Largest heap (brk), bytes.
+    pub heap_limit: u64,
+}
+
+/// An executable and its interpreter, opened and their headers read: what can be refused is refused before anything is loaded.
+pub struct Headers {
+    executable: ElfFile,
+    interpreter: Option<ElfFile>,
+}
+
+impl Headers {
+    /// Reads the headers; `open_interpreter` opens the path that PT_INTERP names. `ENOEXEC`, `ELIBBAD` and what opening gives.
+    pub fn read(
+        executable: Arc<dyn Mappable>,
+        open_interpreter: impl FnOnce(&[u8]) -> Result<Arc<dyn Mappable>>,
+    ) -> Result<Headers> {
+        let executable = ElfFile::read(executable)?;
+        let interpreter = match executable.interpreter()? {
+            None => None,
+            Some(path) => {
+                let file = open_interpreter(&path)?;
+                // A broken interpreter is ELIBBAD, but for one that cannot be read.
+                let broken = |error| if error == Errno::EIO { error } else { Errno::ELIBBAD };
+                Some(ElfFile::read(file).map_err(broken)?)
+            }
+        };
+        Ok(Headers { executable, interpreter })
+    }
 }
 
 /// A program that is ready to run.
@@ -72,35 +77,21 @@ pub struct LoadedProgram {
     pub auxiliary: Vec<[u64; 2]>,
 }
 
-/// Loads `executable` into `space`, which must be empty. `open_interpreter` opens the path that PT_INTERP names.
-pub fn load_program(
-    space: &AddressSpace,
-    executable: Arc<dyn Mappable>,
-    mut open_interpreter: impl FnMut(&[u8]) -> Result<Arc<dyn Mappable>>,
-    start: &ProgramStart,
-) -> Result<LoadedProgram> {
-    let elf = ElfFile::read(executable)?;
-    let interpreter = match elf.interpreter()? {
-        None => None,
-        Some(path) => {
-            let file = open_interpreter(&path)?;
-            // A broken interpreter is ELIBBAD, but for one that cannot be read.
-            let broken = |error| if error == Errno::EIO { error } else { Errno::ELIBBAD };
-            Some(ElfFile::read(file).map_err(broken)?)
-        }
-    };
-
-    let stack = map_stack(space, elf.wants_executable_stack())?;
+/// Loads a program into `space`, which must be empty.
+pub fn load_program(space: &AddressSpace, headers: &Headers, start: &ProgramStart) -> Result<LoadedProgram> {
+    let elf = &headers.executable;
+    let stack = map_stack(space, start.stack_size, elf.wants_executable_stack())?;
     let image = elf.map(space, executable_base(space)).inspect_err(|_| {
         if !elf.is_position_independent() {
             let path = alloc::string::String::from_utf8_lossy(start.path);
             log!(Level::Warning, "{path}: not position-independent, and another process uses its addresses");
         }
     })?;
-    let brk_start = place_heap(space, &image);
-    let interpreter = interpreter.map(|elf| elf.map(space, 0)).transpose()?;
+    let brk_start = place_heap(space, &image, start.heap_limit);
+    let interpreter = headers.interpreter.as_ref().map(|elf| elf.map(space, 0)).transpose()?;
+    let vdso = crate::time::vdso::attach(space);
 
-    let auxiliary = auxiliary_vector(&image, interpreter.as_ref(), start.credentials);
+    let auxiliary = auxiliary_vector(&image, interpreter.as_ref(), vdso, start.credentials);
     let mut random_bytes = [0; 16];
     random::fill(&mut random_bytes);
     let initial = StackContents {
@@ -126,15 +117,15 @@ pub fn load_program(
     })
 }
 
-/// A random number below `limit`, 0 when addresses are not random.
+/// A random number below `limit`.
 fn random_below(limit: u64) -> u64 {
-    if limit == 0 || !RANDOMIZE.load(Relaxed) { 0 } else { random::next_u64() % limit }
+    if limit == 0 { 0 } else { random::next_u64() % limit }
 }
 
 /// Maps the main thread's stack near the top; everything else then comes to lie below it.
-fn map_stack(space: &AddressSpace, executable: bool) -> Result<Span> {
+fn map_stack(space: &AddressSpace, size: u64, executable: bool) -> Result<Span> {
     let bounds = space.bounds();
-    let size = page_up(STACK_SIZE.load(Relaxed)).ok_or(Errno::ENOMEM)?;
+    let size = page_up(size).ok_or(Errno::ENOMEM)?;
     // Linux moves the stack by up to 16 GiB; small enclaves by a 64th of their range.
     let slack = random_below((bounds.len() / 64).min(16 << 30) / PAGE) * PAGE;
     let wish = bounds.end.checked_sub(size + slack).ok_or(Errno::ENOMEM)?;
@@ -157,10 +148,10 @@ fn executable_base(space: &AddressSpace) -> u64 {
 }
 
 /// The heap begins after the executable, up to 32 MiB further on (arch_randomize_brk).
-fn place_heap(space: &AddressSpace, image: &LoadedImage) -> u64 {
+fn place_heap(space: &AddressSpace, image: &LoadedImage, limit: u64) -> u64 {
     let room = (space.bounds().len() / 64).min(32 << 20) / PAGE;
     let start = image.end.next_multiple_of(PAGE) + random_below(room) * PAGE;
-    space.set_heap(start, HEAP_LIMIT.load(Relaxed));
+    space.set_heap(start, limit);
     start
 }
 
@@ -168,10 +159,13 @@ fn place_heap(space: &AddressSpace, image: &LoadedImage) -> u64 {
 fn auxiliary_vector(
     image: &LoadedImage,
     interpreter: Option<&LoadedImage>,
+    vdso: Option<u64>,
     ids: &Credentials,
 ) -> Vec<[u64; 2]> {
     let secure = ids.uid != ids.euid || ids.gid != ids.egid;
     alloc::vec![
+        // Without a vDSO: AT_IGNORE.
+        vdso.map_or([key::IGNORE, 0], |image| [key::SYSINFO_EHDR, image]),
         [key::MINSIGSTKSZ, minimum_signal_stack()],
         [key::HWCAP, processor_features()],
         [key::PAGESZ, PAGE],
@@ -200,13 +194,10 @@ fn processor_features() -> u64 {
     core::arch::x86_64::__cpuid(1).edx.into()
 }
 
-/// Largest signal frame: as init_sigframe_size in arch/x86/kernel/signal.c computes it.
+/// Smallest stack for a signal handler, as Linux computes it: room for the vector state and the largest frame (736 bytes,
+/// the compatibility mode's), 112 and 4 bytes that go with the state, and what aligning both may take.
 fn minimum_signal_stack() -> u64 {
-    /// struct rt_sigframe without the extended state, and the paddings for alignment of both.
-    const FRAME: u64 = 440;
-    const PADDING: u64 = 15 + 63;
-    const END_MAGIC: u64 = 4;
-    (FRAME + PADDING + END_MAGIC + extended_state::image_size() as u64).next_multiple_of(16)
+    (extended_state::image_size() as u64 + 736 + 112 + 4 + 63 + 15).next_multiple_of(16)
 }
 
 #[cfg(test)]

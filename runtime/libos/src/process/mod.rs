@@ -21,7 +21,7 @@ pub use context::Context;
 pub use credentials::Credentials;
 pub use file_table::{Fd, FileTable};
 pub use limits::{Limits, Resource};
-pub use load::{LoadSettings, LoadedProgram, ProgramStart, load_program};
+pub use load::LoadedProgram;
 pub use process_table::{
     ExitState, Gate, Process, ProcessParts, ProgramImage, all_processes, find_process, new_id,
 };

@@ -9,6 +9,7 @@ use crate::mm::Span;
 /// Keys of the auxiliary vector (include/uapi/linux/auxvec.h).
 #[allow(missing_docs)]
 pub mod key {
+    pub const IGNORE: u64 = 1;
     pub const PHDR: u64 = 3;
     pub const PHENT: u64 = 4;
     pub const PHNUM: u64 = 5;
@@ -27,6 +28,7 @@ pub mod key {
     pub const RANDOM: u64 = 25;
     pub const HWCAP2: u64 = 26;
     pub const EXECFN: u64 = 31;
+    pub const SYSINFO_EHDR: u64 = 33;
     pub const MINSIGSTKSZ: u64 = 51;
 }
 

@@ -25,12 +25,14 @@ fn load(space: &AddressSpace, bytes: Vec<u8>) -> Result<LoadedProgram> {
         environment: &[b"A=b".to_vec()],
         path: b"/bin/true",
         credentials: &Credentials::new(1, 2, Vec::new()),
+        stack_size: 8 << 20,
+        heap_limit: 1 << 30,
     };
     let open = |path: &[u8]| -> Result<Arc<dyn Mappable>> {
         let path = std::str::from_utf8(path).map_err(|_| Errno::ENOENT)?;
         Ok(FakeFile::new(std::fs::read(path).map_err(|_| Errno::ENOENT)?))
     };
-    load_program(space, FakeFile::new(bytes), open, &start)
+    load_program(space, &Headers::read(FakeFile::new(bytes), open)?, &start)
 }
 
 fn value(program: &LoadedProgram, name: u64) -> Option<u64> {
