@@ -49,7 +49,8 @@ host_calls! {
     /// `(buf)`: write a [`HostClock`](crate::HostClock).
     ClockRead = 8,
 
-    /// `(address, length, protection)`: put fresh zero pages into the enclave's range, replacing what is there.
+    /// `(address, length, protection, soon)`: put fresh zero pages into the enclave's range, replacing what is there. `soon` = 1: all of
+    /// them will be written at once, so they may be brought in together.
     PageMap = 9,
     /// `(address, length, protection)`: change protection of mapped pages.
     PageProtect = 10,

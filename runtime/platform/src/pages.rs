@@ -59,6 +59,15 @@ pub fn map(address: u64, length: u64, protection: Protection) -> Result<(), Page
     request(HostCall::PageMap, address, length, protection.bits())
 }
 
+/// As [`map`], readable and writable, for pages that are all written at once.
+pub fn map_to_fill(address: u64, length: u64) -> Result<(), PageError> {
+    check(address, length)?;
+    match call_raw(HostCall::PageMap, [address, length, Protection::READ_WRITE.bits(), 1, 0, 0]) {
+        Ok(0) => Ok(()),
+        Ok(_) | Err(HostError(_)) => Err(PageError::OutOfMemory),
+    }
+}
+
 /// Changes the rights of mapped pages.
 pub fn protect(address: u64, length: u64, protection: Protection) -> Result<(), PageError> {
     request(HostCall::PageProtect, address, length, protection.bits())

@@ -199,7 +199,7 @@ impl AddressSpace {
             .scratch
             .and_then(|room| Span::sized(room.start, part.len()).filter(|span| room.encloses(*span)));
         let scratch = scratch.ok_or(Errno::ENOMEM)?;
-        self.pages.map(scratch, Protection::READ_WRITE)?;
+        self.pages.map_to_fill(scratch)?;
         self.pages
             .write(scratch.start, bytes)
             .and_then(|()| self.pages.relocate(scratch, part, protection))

@@ -11,6 +11,10 @@ use crate::errno::Result;
 pub trait Pages: Send + Sync {
     /// Fresh zero pages.
     fn map(&self, span: Span, protection: Protection) -> Result<()>;
+    /// Fresh pages that are all written at once.
+    fn map_to_fill(&self, span: Span) -> Result<()> {
+        self.map(span, Protection::READ_WRITE)
+    }
     /// Other rights for pages that are there.
     fn protect(&self, span: Span, protection: Protection) -> Result<()>;
     /// Takes pages away.
@@ -34,6 +38,10 @@ pub struct EnclavePages;
 impl Pages for EnclavePages {
     fn map(&self, span: Span, protection: Protection) -> Result<()> {
         Ok(pages::map(span.start, span.len(), protection)?)
+    }
+
+    fn map_to_fill(&self, span: Span) -> Result<()> {
+        Ok(pages::map_to_fill(span.start, span.len())?)
     }
 
     fn protect(&self, span: Span, protection: Protection) -> Result<()> {

@@ -4,11 +4,12 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::sync::{Arc, Weak};
+use core::sync::atomic::{AtomicU64, Ordering::*};
 
 use casemate_index::{Digest, FileVerifier, Inode, InodeNumber, Site, Sites};
 use casemate_platform::console::Level;
 use casemate_platform::log;
-use casemate_platform::sync::{Mutex, RwLock};
+use casemate_platform::sync::{Mutex, Once, RwLock};
 
 use super::{Image, index_error};
 use crate::errno::{Errno, Result};
@@ -38,6 +39,8 @@ pub struct ImageFile {
     sites: Sites,
     path: Box<[u8]>,
     data: RwLock<Option<Arc<dyn ImageData>>>,
+    /// Pages that were copied for a mapping, one bit each.
+    copied: Once<Box<[AtomicU64]>>,
 }
 
 /// Files that are open in the storage, oldest first: the host's descriptors and mappings are not without end.
@@ -73,6 +76,7 @@ impl ImageFile {
             sites: image.index.syscall_sites(inode.number).map_err(index_error)?,
             path,
             data: RwLock::new(None),
+            copied: Once::new(),
         }))
     }
 
@@ -92,6 +96,36 @@ impl ImageFile {
         let page = Page::cached(bytes);
         self.image.cache.put(key, page.clone());
         Ok(page)
+    }
+
+    /// Copies page `number`, verified, for a mapping. What is mapped once is mostly not asked for again, so the first copy of a page
+    /// does not go through the cache; the second finds it worth keeping.
+    pub fn copy_page(self: &Arc<Self>, number: u64, out: &mut [u8; PAGE_SIZE]) -> Result<()> {
+        if let Some(page) = self.image.cache.get((self.number.0, number)) {
+            out.copy_from_slice(page.bytes());
+            return Ok(());
+        }
+        if self.is_first_copy(number) {
+            let length = self.verifier.block_length(number).ok_or(Errno::EIO)?;
+            self.fetch(number, out)?;
+            out[length..].fill(0);
+        } else {
+            out.copy_from_slice(self.page(number)?.bytes());
+        }
+        Ok(())
+    }
+
+    fn is_first_copy(&self, number: u64) -> bool {
+        let words = self.size().div_ceil(64 * PAGE_SIZE as u64);
+        let copied = loop {
+            match self.copied.get() {
+                Some(copied) => break copied,
+                // Another thread may be setting it at this moment; then the next look finds it.
+                None => drop(self.copied.set((0..words).map(|_| AtomicU64::new(0)).collect())),
+            }
+        };
+        let bit = 1 << (number % 64);
+        copied.get((number / 64) as usize).is_some_and(|word| word.fetch_or(bit, Relaxed) & bit == 0)
     }
 
     fn fetch(self: &Arc<Self>, number: u64, bytes: &mut [u8; PAGE_SIZE]) -> Result<()> {

@@ -150,10 +150,38 @@ impl Content {
 
     /// Copies contents to `buffer`, zeros beyond the end.
     pub fn copy_out(&self, offset: u64, buffer: &mut [u8]) -> Result<()> {
-        let mut sink = Sink::kernel(buffer);
-        self.fill(&mut sink, offset)?;
-        let done = sink.moved();
-        buffer[done..].fill(0);
+        if !offset.is_multiple_of(PAGE) {
+            let mut sink = Sink::kernel(buffer);
+            self.fill(&mut sink, offset)?;
+            let done = sink.moved();
+            buffer[done..].fill(0);
+            return Ok(());
+        }
+        for (part, at) in buffer.chunks_mut(PAGE_SIZE).zip((offset..).step_by(PAGE_SIZE)) {
+            self.copy_page_out(at, part)?;
+        }
+        Ok(())
+    }
+
+    /// Copies from the page at `offset` on, at most one.
+    fn copy_page_out(&self, offset: u64, part: &mut [u8]) -> Result<()> {
+        let (size, piece) = self.piece(offset);
+        let length = part.len().min(size.saturating_sub(offset).min(PAGE) as usize);
+        part[length..].fill(0);
+        match piece {
+            _ if length == 0 => {}
+            Piece::Page(page) => part[..length].copy_from_slice(&page.bytes()[..length]),
+            Piece::Zero => part[..length].fill(0),
+            Piece::Image => {
+                let image = self.image.as_ref().ok_or(Errno::EIO)?;
+                match <&mut [u8; PAGE_SIZE]>::try_from(&mut *part) {
+                    Ok(whole) => image.copy_page(offset / PAGE, whole)?,
+                    Err(_) => part[..length].copy_from_slice(&image.page(offset / PAGE)?.bytes()[..length]),
+                }
+                // The file may have been cut within the page.
+                part[length..].fill(0);
+            }
+        }
         Ok(())
     }
 
