@@ -1,0 +1,56 @@
+"""Random calls give the same results and leave the same state inside as on Linux.
+
+CASEMATE_DIFFERENTIAL_SECONDS is the time for each kind; CASEMATE_DIFFERENTIAL_SEED repeats a run.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+import pytest
+
+from tests.linux.differential.compare import CALLS, KINDS, Comparison, search
+from tests.linux.differential.shrink import shrink
+from tests.linux.inside import InsideUnavailableError
+from tests.linux.variants import available_variants
+
+
+def _comparison(kind: str) -> Comparison:
+    if not available_variants():
+        pytest.skip("neither gcc nor musl-gcc is installed")
+    try:
+        return Comparison(kind)
+    except InsideUnavailableError as error:
+        pytest.fail(str(error))
+
+
+def _search(kind: str, seconds: float) -> None:
+    comparison = _comparison(kind)
+    seed = int(os.environ.get("CASEMATE_DIFFERENTIAL_SEED", time.time()))
+    tried, difference = search(comparison, seed, float(os.environ.get("CASEMATE_DIFFERENTIAL_SECONDS", seconds)))
+    assert difference is None, str(comparison.shrunk(difference))
+    assert tried > 0
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_random_calls_give_the_same_results(kind: str) -> None:
+    _search(kind, 10)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_random_calls_give_the_same_results_for_minutes(kind: str) -> None:
+    _search(kind, 300)
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_scripts_depend_on_the_seed_only(kind: str) -> None:
+    assert KINDS[kind](7, CALLS) == KINDS[kind](7, CALLS)
+    assert KINDS[kind](7, CALLS) != KINDS[kind](8, CALLS)
+
+
+def test_shrinking_keeps_what_matters() -> None:
+    script = [str(number) for number in range(100)]
+    assert shrink(script, lambda part: "13" in part and "77" in part) == ["13", "77"]
