@@ -22,7 +22,7 @@ int main(void) {
     CPU_ZERO(&set);
     SHOW(sched_setaffinity(0, sizeof set, &set));
     errno = 0;
-    SHOW(getpriority(PRIO_PROCESS, 0));
+    SHOW_TRUE(getpriority(PRIO_PROCESS, 0) >= 0);
     SHOW(setpriority(PRIO_PROCESS, 0, 5));
     SHOW(getpriority(PRIO_PROCESS, 0));
     SHOW(setpriority(PRIO_PROCESS, 0, 100));
