@@ -224,6 +224,11 @@ class EnclaveLayout:
         optional_xfrm: int | None = None,
     ) -> None:
         """`image`: the enclave image (ELF); `measured`: the 64 bytes of `/casemate/measured`."""
+    @staticmethod
+    def of_manifest(
+        image: bytes, measured: bytes, *, enclave_size: int, max_threads: int, edmm: str, variant: str
+    ) -> EnclaveLayout:
+        """The layout of the enclave `variant` (of `enclave_variants`) under a manifest: what the loader builds too."""
     def measure(self) -> bytes:
         """MRENCLAVE, 32 bytes. Releases the GIL."""
     def regions(self) -> list[tuple[int, int, int, Literal["zero", "tcs", "measured", "image"], bool]]:
@@ -296,6 +301,9 @@ class SigStruct:
     def isv_prod_id(self) -> int: ...
     @property
     def isv_svn(self) -> int: ...
+
+def enclave_variants(edmm: str, /) -> list[tuple[str, str]]:
+    """(variant, file of its SIGSTRUCT) of each enclave that this setting of `edmm` allows, the preferred one first."""
 
 def mr_signer(modulus: bytes, /) -> bytes:
     """SHA-256 of a little-endian modulus."""

@@ -33,7 +33,9 @@ mod _core {
     #[pymodule_export]
     use super::manifest::{check_manifest, insecure_settings};
     #[pymodule_export]
-    use super::sgx::{EnclaveLayout, QuoteBody, SgxFormatError, SigStruct, mr_signer, parse_quote};
+    use super::sgx::{
+        EnclaveLayout, QuoteBody, SgxFormatError, SigStruct, enclave_variants, mr_signer, parse_quote,
+    };
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -79,6 +79,28 @@ impl EnclaveLayout {
         Ok(Self { image, features, layout })
     }
 
+    /// The layout of one of the enclaves that a manifest allows.
+    #[staticmethod]
+    #[pyo3(signature = (image, measured, *, enclave_size, max_threads, edmm, variant))]
+    fn of_manifest(
+        image: Vec<u8>,
+        measured: &[u8],
+        enclave_size: u64,
+        max_threads: u32,
+        edmm: &str,
+        variant: &str,
+    ) -> PyResult<Self> {
+        let unknown = |what, name| refuse(format!("'{name}' is no {what}"));
+        let edmm = core::Edmm::from_name(edmm).ok_or_else(|| unknown("setting of edmm", edmm))?;
+        let variant = core::Variant::from_name(variant).ok_or_else(|| unknown("variant", variant))?;
+        let measured = array("the measured block", measured)?;
+        let settings = core::Settings { enclave_size, max_threads, edmm, measured };
+        let parsed = core::Image::parse(&image)
+            .map_err(|error| refuse(format!("this is no enclave image: {error}")))?;
+        let layout = settings.layout(&parsed, variant).map_err(refuse)?;
+        Ok(Self { image, features: Features::default(), layout })
+    }
+
     fn measure(&self, py: Python<'_>) -> PyResult<Py<PyBytes>> {
         let image = self.image()?;
         let value = py.detach(|| self.layout.measure(&image));
@@ -254,6 +276,15 @@ impl SigStruct {
     fn isv_svn(&self) -> u16 {
         self.0.isv_svn
     }
+}
+
+/// (variant, file of its SIGSTRUCT) of each enclave that this setting of `edmm` allows, the preferred one first.
+#[pyfunction]
+#[pyo3(signature = (edmm, /))]
+pub(crate) fn enclave_variants(edmm: &str) -> PyResult<Vec<(&'static str, &'static str)>> {
+    let setting =
+        core::Edmm::from_name(edmm).ok_or_else(|| refuse(format!("'{edmm}' is no setting of edmm")))?;
+    Ok(setting.variants().iter().map(|variant| (variant.name(), variant.sigstruct_file())).collect())
 }
 
 /// MRSIGNER of a little-endian modulus.

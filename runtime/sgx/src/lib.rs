@@ -22,6 +22,7 @@ mod report;
 mod rsa;
 mod sigstruct;
 mod ssa;
+mod variant;
 
 pub mod device;
 pub mod kernel;
@@ -38,6 +39,7 @@ pub use report::{EinitToken, Report, ReportBody, TargetInfo};
 pub use rsa::{KEY_SIZE, message_representative, quotients, verify};
 pub use sigstruct::{SigStruct, SigStructError, Template, mr_signer};
 pub use ssa::{ExInfo, ExitInfo, ExitType, FRAME_EXTRA_SIZE, GprSgx, Vector, frame_pages, xsave_size};
+pub use variant::{Edmm, MAX_ALTERNATIVE_SIZE, Settings, Variant};
 
 /// Size of an EPC page and of every page of an enclave.
 pub const PAGE_SIZE: usize = 4096;

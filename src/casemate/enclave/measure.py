@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from casemate._core import EnclaveLayout, SgxFormatError
+from casemate._core import EnclaveLayout, SgxFormatError, enclave_variants
 from casemate.enclave.errors import LayoutError
 
 
@@ -16,6 +16,8 @@ class Variant:
 
     name: str
     """``edmm``: memory and threads are added on demand; ``static``: all are there from the start."""
+    sigstruct_file: str
+    """The file of ``/casemate/`` that holds its SIGSTRUCT."""
     layout: EnclaveLayout
 
 
@@ -23,22 +25,24 @@ def variants(manifest: Mapping[str, Any], enclave: bytes, measured: bytes) -> li
     """The enclaves that a manifest allows, the preferred one first.
 
     ``edmm = "auto"`` means: with dynamic memory where the platform has it. What the platform has is not known when the
-    image is signed, so there are two enclaves then, and each needs its own SIGSTRUCT.
+    image is signed, so there are two enclaves then, and each needs its own SIGSTRUCT. The static one beside a dynamic one
+    is at most 4 GiB large (``runtime/sgx/src/variant.rs`` says why).
     """
-    names = {"auto": ("edmm", "static"), "required": ("edmm",), "off": ("static",)}[manifest["edmm"]]
-    return [Variant(name, _layout(manifest, enclave, measured, edmm=name == "edmm")) for name in names]
+    return [
+        Variant(name, file, _layout(manifest, enclave, measured, name))
+        for name, file in enclave_variants(manifest["edmm"])
+    ]
 
 
-def _layout(manifest: Mapping[str, Any], enclave: bytes, measured: bytes, *, edmm: bool) -> EnclaveLayout:
+def _layout(manifest: Mapping[str, Any], enclave: bytes, measured: bytes, variant: str) -> EnclaveLayout:
     try:
-        return EnclaveLayout(
+        return EnclaveLayout.of_manifest(
             enclave,
             measured,
             enclave_size=manifest["enclave_size"],
             max_threads=manifest["max_threads"],
-            edmm=edmm,
-            # Every processor with dynamic memory reports faults on memory too.
-            exinfo=edmm,
+            edmm=manifest["edmm"],
+            variant=variant,
         )
     except SgxFormatError as error:
         raise LayoutError(
