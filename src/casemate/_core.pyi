@@ -310,7 +310,7 @@ def mr_signer(modulus: bytes, /) -> bytes:
 
 @final
 class QuoteBody:
-    """The identity in a quote. Nothing about it is verified."""
+    """What a quote carries. Nothing about it is verified."""
 
     @property
     def mrenclave(self) -> bytes: ...
@@ -321,6 +321,8 @@ class QuoteBody:
     @property
     def cpusvn(self) -> bytes: ...
     @property
+    def config_id(self) -> bytes: ...
+    @property
     def attributes(self) -> tuple[int, int]: ...
     @property
     def miscselect(self) -> int: ...
@@ -329,9 +331,98 @@ class QuoteBody:
     @property
     def isv_svn(self) -> int: ...
     @property
+    def config_svn(self) -> int: ...
+    @property
     def qe_vendor_id(self) -> bytes: ...
     @property
+    def qe_svn(self) -> int: ...
+    @property
+    def pce_svn(self) -> int: ...
+    @property
+    def user_data(self) -> bytes: ...
+    @property
+    def qe_mrenclave(self) -> bytes: ...
+    @property
+    def qe_mrsigner(self) -> bytes: ...
+    @property
+    def qe_isv_prod_id(self) -> int: ...
+    @property
+    def qe_isv_svn(self) -> int: ...
+    @property
     def certification_type(self) -> int: ...
+    @property
+    def pck_chain(self) -> bytes | None:
+        """The PEM chain of certification data of type 5."""
+    @property
+    def size(self) -> int:
+        """Bytes of the quote, without zeros that follow it."""
 
 def parse_quote(data: bytes, /) -> QuoteBody:
     """A quote of version 3, taken apart; zero bytes may follow it."""
+
+class QuoteVerificationError(ValueError):
+    """A quote, or the collateral to judge it by, is not genuine or not valid at that time; the message says which."""
+
+@final
+class QuoteCollateral:
+    """What a vendor says about its platforms: the parts that verification needs."""
+
+    def __init__(
+        self,
+        *,
+        pck_crl_issuer_chain: str,
+        root_ca_crl: bytes,
+        pck_crl: bytes,
+        tcb_info_issuer_chain: str,
+        tcb_info: str,
+        tcb_info_signature: bytes,
+        qe_identity_issuer_chain: str,
+        qe_identity: str,
+        qe_identity_signature: bytes,
+    ) -> None: ...
+
+@final
+class QuoteClaims:
+    """What was found about a genuine quote's platform. Times are seconds of the Unix epoch."""
+
+    @property
+    def status(self) -> str: ...
+    @property
+    def advisories(self) -> list[str]: ...
+    @property
+    def platform_status(self) -> str: ...
+    @property
+    def qe_status(self) -> str: ...
+    @property
+    def evaluation_number(self) -> int: ...
+    @property
+    def tcb_date(self) -> int: ...
+    @property
+    def fmspc(self) -> bytes: ...
+    @property
+    def ppid(self) -> bytes: ...
+    @property
+    def platform_cpusvn(self) -> bytes: ...
+    @property
+    def platform_pce_svn(self) -> int: ...
+    @property
+    def sgx_type(self) -> int: ...
+    @property
+    def earliest_issue(self) -> int: ...
+    @property
+    def latest_issue(self) -> int: ...
+    @property
+    def earliest_expiration(self) -> int: ...
+    @property
+    def root_key_id(self) -> bytes:
+        """SHA-384 of the root's public key."""
+    @property
+    def pck_crl_number(self) -> int: ...
+    @property
+    def root_ca_crl_number(self) -> int: ...
+
+def verify_quote(quote: bytes, collateral: QuoteCollateral, *, root: bytes, at: int) -> QuoteClaims:
+    """Verifies signatures, validity and TCB up to this root certificate (DER), with dcap-qvl. Releases the GIL.
+
+    Debug enclaves are not refused: that is for the policy to do.
+    """

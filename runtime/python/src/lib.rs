@@ -4,6 +4,7 @@
 mod index;
 mod layers;
 mod manifest;
+mod quote;
 mod sgx;
 
 use pyo3::create_exception;
@@ -33,9 +34,11 @@ mod _core {
     #[pymodule_export]
     use super::manifest::{check_manifest, insecure_settings};
     #[pymodule_export]
-    use super::sgx::{
-        EnclaveLayout, QuoteBody, SgxFormatError, SigStruct, enclave_variants, mr_signer, parse_quote,
+    use super::quote::{
+        QuoteBody, QuoteClaims, QuoteCollateral, QuoteVerificationError, parse_quote, verify_quote,
     };
+    #[pymodule_export]
+    use super::sgx::{EnclaveLayout, SgxFormatError, SigStruct, enclave_variants, mr_signer};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -1,4 +1,4 @@
-//! The enclave's layout and measurement, SIGSTRUCTs, and quotes as they lie there.
+//! The enclave's layout and measurement, and SIGSTRUCTs.
 
 use casemate_sgx as core;
 use casemate_sgx::layout::{Content, Features, Parameters, Region};
@@ -16,7 +16,7 @@ create_exception!(
     "Bytes are not the SGX structure that they should be, or parameters have no layout; the message says why."
 );
 
-fn refuse(error: impl std::fmt::Display) -> PyErr {
+pub(crate) fn refuse(error: impl std::fmt::Display) -> PyErr {
     SgxFormatError::new_err(error.to_string())
 }
 
@@ -292,38 +292,4 @@ pub(crate) fn enclave_variants(edmm: &str) -> PyResult<Vec<(&'static str, &'stat
 #[pyo3(signature = (modulus, /))]
 pub(crate) fn mr_signer(py: Python<'_>, modulus: &[u8]) -> PyResult<Py<PyBytes>> {
     Ok(PyBytes::new(py, &core::mr_signer(&array("the modulus", modulus)?)).unbind())
-}
-
-/// The identity that a quote carries. Nothing about it is verified.
-#[pyclass(frozen, module = "casemate._core", get_all)]
-pub(crate) struct QuoteBody {
-    mrenclave: Vec<u8>,
-    mrsigner: Vec<u8>,
-    report_data: Vec<u8>,
-    cpusvn: Vec<u8>,
-    attributes: (u64, u64),
-    miscselect: u32,
-    isv_prod_id: u16,
-    isv_svn: u16,
-    qe_vendor_id: Vec<u8>,
-    certification_type: u16,
-}
-
-/// Takes a quote apart.
-#[pyfunction]
-#[pyo3(signature = (data, /))]
-pub(crate) fn parse_quote(data: &[u8]) -> PyResult<QuoteBody> {
-    let quote = core::quote::Quote::parse(data).map_err(refuse)?;
-    Ok(QuoteBody {
-        mrenclave: quote.body.mrenclave.to_vec(),
-        mrsigner: quote.body.mrsigner.to_vec(),
-        report_data: quote.body.report_data.to_vec(),
-        cpusvn: quote.body.cpusvn.to_vec(),
-        attributes: (quote.body.attributes.flags, quote.body.attributes.xfrm),
-        miscselect: quote.body.miscselect,
-        isv_prod_id: quote.body.isv_prod_id,
-        isv_svn: quote.body.isv_svn,
-        qe_vendor_id: quote.header.qe_vendor_id.to_vec(),
-        certification_type: quote.certification.kind(),
-    })
 }

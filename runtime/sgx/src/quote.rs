@@ -102,6 +102,8 @@ pub struct Quote<'a> {
     pub certification: CertificationData<'a>,
     /// The bytes that the attestation key signs.
     pub signed: &'a [u8],
+    /// Bytes of the quote itself, without zeros that follow it.
+    pub size: usize,
 }
 
 /// Takes pieces from the front of a byte string.
@@ -157,6 +159,7 @@ impl<'a> Quote<'a> {
         let body: ReportBody = reader.structure("report body of the quote")?;
         let signed = &bytes[..size_of::<QuoteHeader>() + size_of::<ReportBody>()];
         let mut data = Reader(reader.sized("signature data", 4)?);
+        let size = bytes.len() - reader.0.len();
         if reader.0.iter().any(|byte| *byte != 0) {
             return Err(ParseError::Length { what: "end of the quote", expected: 0, found: reader.0.len() });
         }
@@ -164,7 +167,7 @@ impl<'a> Quote<'a> {
         let auth_data = data.sized("QE authentication data", 2)?;
         let certification = CertificationData::read(&mut data)?;
         data.end("end of the signature data")?;
-        Ok(Self { header, body, signature, auth_data, certification, signed })
+        Ok(Self { header, body, signature, auth_data, certification, signed, size })
     }
 }
 

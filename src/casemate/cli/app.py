@@ -9,6 +9,7 @@ import typer
 
 from casemate import __version__
 from casemate.cli.key import key_app
+from casemate.cli.quote import quote_app
 from casemate.cli.sigstruct import sigstruct_app
 
 app = typer.Typer(
@@ -20,6 +21,7 @@ app = typer.Typer(
 )
 
 app.add_typer(key_app)
+app.add_typer(quote_app)
 app.add_typer(sigstruct_app)
 
 

@@ -1,0 +1,64 @@
+"""Collateral in JSON, and certificate chains in their one spelling."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from casemate.attestation import Collateral, CollateralError
+from casemate.attestation.chains import ChainError, read_chain, rewrite_chain, write_chain
+from tests.attestation import vectors
+from tests.attestation.vectors import needs_vectors
+
+
+@needs_vectors
+def test_collateral_survives_being_written() -> None:
+    assert Collateral.from_json(vectors.collateral().to_json()) == vectors.collateral()
+    assert json.loads(vectors.collateral().to_json()).items() <= json.loads(vectors.COLLATERAL_FILE.read_text()).items()
+
+
+@needs_vectors
+def test_collateral_knows_its_platforms_and_how_long_it_is_valid() -> None:
+    assert vectors.collateral().fmspc == "00A067110000"
+    assert vectors.collateral().expires == vectors.VALID_UNTIL
+
+
+@needs_vectors
+@pytest.mark.parametrize("name", ["root_ca_crl", "tcb_info", "tcb_info_issuer_chain"])
+def test_collateral_that_lacks_a_part_is_refused_by_name(name: str) -> None:
+    value = json.loads(vectors.COLLATERAL_FILE.read_text())
+    del value[name]
+    with pytest.raises(CollateralError, match=f"'{name}' is missing"):
+        Collateral.from_json(json.dumps(value))
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", "[" * 100_000, '{"root_ca_crl": "xy"}'])
+def test_what_is_no_collateral_is_refused(text: str) -> None:
+    with pytest.raises(CollateralError):
+        Collateral.from_json(text)
+
+
+@given(st.lists(st.binary(min_size=1, max_size=200), min_size=1, max_size=4))
+@settings(max_examples=200, derandomize=True)
+def test_a_chain_is_read_as_it_was_written(certificates: list[bytes]) -> None:
+    assert list(read_chain(write_chain(*certificates), "chain")) == certificates
+
+
+@needs_vectors
+def test_a_chain_has_one_spelling() -> None:
+    good = vectors.collateral().tcb_info_issuer_chain
+    read_chain(good, "chain")
+    for changed in (good + "\n", "\n" + good, good.replace("\n", "\r\n"), good[:-1], good.replace("\n", "", 2)):
+        with pytest.raises(ChainError):
+            read_chain(changed, "chain")
+    assert rewrite_chain("junk\n" + good.replace("\n", "\r\n"), "chain") == good
+
+
+@given(st.text(max_size=100))
+@settings(max_examples=100, derandomize=True)
+def test_arbitrary_text_is_no_chain(text: str) -> None:
+    with pytest.raises(ChainError):
+        read_chain(text, "chain")
