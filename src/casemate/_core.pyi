@@ -426,3 +426,30 @@ def verify_quote(quote: bytes, collateral: QuoteCollateral, *, root: bytes, at: 
 
     Debug enclaves are not refused: that is for the policy to do.
     """
+
+class EvidenceFormatError(ValueError):
+    """Bytes are not the evidence extension that they should be; the message says why."""
+
+@final
+class Evidence:
+    """The value of an RA-TLS certificate's evidence extension. Nothing about it is verified."""
+
+    def __init__(self, value: bytes, /) -> None: ...
+    @property
+    def quote(self) -> bytes: ...
+    @property
+    def report_data(self) -> bytes:
+        """What the quote's report data must be: the claims' SHA-256 and 32 zeros."""
+    @property
+    def nonce(self) -> bytes | None: ...
+    def binds(self, public_key_info: bytes) -> bool:
+        """Whether the claims are about this public key (DER SubjectPublicKeyInfo)."""
+
+def evidence_claims(public_key_info: bytes, nonce: bytes | None = None, /) -> bytes:
+    """The serialized claims about a public key (DER SubjectPublicKeyInfo)."""
+
+def evidence_report_data(claims: bytes, /) -> bytes:
+    """The 64 bytes that the quote is made over."""
+
+def evidence_extension(quote: bytes, claims: bytes, /) -> bytes:
+    """The value of the evidence extension."""

@@ -5,6 +5,7 @@ mod index;
 mod layers;
 mod manifest;
 mod quote;
+mod ratls;
 mod sgx;
 
 use pyo3::create_exception;
@@ -36,6 +37,10 @@ mod _core {
     #[pymodule_export]
     use super::quote::{
         QuoteBody, QuoteClaims, QuoteCollateral, QuoteVerificationError, parse_quote, verify_quote,
+    };
+    #[pymodule_export]
+    use super::ratls::{
+        Evidence, EvidenceFormatError, evidence_claims, evidence_extension, evidence_report_data,
     };
     #[pymodule_export]
     use super::sgx::{EnclaveLayout, SgxFormatError, SigStruct, enclave_variants, mr_signer};
