@@ -66,7 +66,8 @@ endif
 # command:package pairs; only what is missing is asked for.
 BUILD_TOOLS := cc:gcc
 TEST_TOOLS := mmdebstrap:mmdebstrap umoci:umoci skopeo:skopeo musl-gcc:musl-tools busybox:busybox-static \
-  fsverity:fsverity podman:podman crun:crun runc:runc dockerd:docker.io setfattr:attr
+  fsverity:fsverity podman:podman crun:crun runc:runc dockerd:docker.io setfattr:attr \
+  pg_ctlcluster:postgresql
 
 define need
 	@missing=""; for pair in $(1); do \

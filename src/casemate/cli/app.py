@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from casemate import __version__
+from casemate.cli.broker import broker_app
 from casemate.cli.key import key_app
 from casemate.cli.quote import quote_app
 from casemate.cli.sigstruct import sigstruct_app
@@ -20,6 +21,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+app.add_typer(broker_app)
 app.add_typer(key_app)
 app.add_typer(quote_app)
 app.add_typer(sigstruct_app)
