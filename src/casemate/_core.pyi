@@ -453,3 +453,6 @@ def evidence_report_data(claims: bytes, /) -> bytes:
 
 def evidence_extension(quote: bytes, claims: bytes, /) -> bytes:
     """The value of the evidence extension."""
+
+def pck_identity(certificate: bytes, /) -> tuple[bytes, bytes, Literal["processor", "platform"]]:
+    """What a platform's certificate (DER, unverified) says: FMSPC, PPID, and which authority issued it."""

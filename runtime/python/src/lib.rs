@@ -36,7 +36,8 @@ mod _core {
     use super::manifest::{check_manifest, insecure_settings};
     #[pymodule_export]
     use super::quote::{
-        QuoteBody, QuoteClaims, QuoteCollateral, QuoteVerificationError, parse_quote, verify_quote,
+        QuoteBody, QuoteClaims, QuoteCollateral, QuoteVerificationError, parse_quote, pck_identity,
+        verify_quote,
     };
     #[pymodule_export]
     use super::ratls::{

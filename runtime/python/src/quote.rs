@@ -176,3 +176,17 @@ pub(crate) fn verify_quote(
         root_ca_crl_number: claims.platform.root_ca_crl_num,
     })
 }
+
+/// What a platform's certificate says: FMSPC, PPID, and which authority issued it (`processor` or `platform`).
+#[pyfunction]
+#[pyo3(signature = (certificate, /))]
+pub(crate) fn pck_identity(
+    py: Python<'_>,
+    certificate: &[u8],
+) -> PyResult<(Py<PyBytes>, Py<PyBytes>, &'static str)> {
+    let refuse = |error| QuoteVerificationError::new_err(format!("{error:#}"));
+    let extension = dcap_qvl::intel::parse_pck_extension(certificate).map_err(refuse)?;
+    let authority = dcap_qvl::intel::pck_ca(certificate).map_err(refuse)?;
+    let bytes = |value: &[u8]| PyBytes::new(py, value).unbind();
+    Ok((bytes(&extension.fmspc), bytes(&extension.ppid), authority.as_id_str()))
+}

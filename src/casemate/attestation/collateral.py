@@ -18,6 +18,7 @@ from cryptography import x509
 from casemate._core import QuoteCollateral
 from casemate.attestation.chains import MALFORMED, read_chain, rewrite_chain
 from casemate.attestation.errors import CollateralError
+from casemate.attestation.roots import Root
 
 _BINARY = ("root_ca_crl", "pck_crl", "tcb_info_signature", "qe_identity_signature")
 _TEXT = (
@@ -93,6 +94,10 @@ class Collateral:
     def fmspc(self) -> str:
         """Of which platforms this speaks: 12 digits of upper-case hex."""
         return str(self.tcb["fmspc"]).upper()
+
+    def ends_at(self, root: Root) -> bool:
+        """Whether its chains end at this root; they are not verified."""
+        return read_chain(self.tcb_info_issuer_chain, "TCB info's issuers")[-1] == root.der
 
     @cached_property
     def issued(self) -> datetime:

@@ -91,7 +91,7 @@ def _why(body: QuoteBody, collateral: Collateral, at: datetime, root: Root, reas
         for part, start, end in collateral.validity:
             if not start <= at <= end:
                 failures.append(Failure(f"validity of the {part}", f"{stamp(start)} to {stamp(end)}", stamp(at)))
-        if read_chain(collateral.tcb_info_issuer_chain, "TCB info's issuers")[-1] != root.der:
+        if not collateral.ends_at(root):
             failures.append(Failure("root", f"the root certificate '{root.name}'", "another root in the collateral"))
     except CasemateError as error:
         failures.append(Failure("collateral", "well-formed collateral", str(error)))

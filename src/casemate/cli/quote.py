@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from casemate.cli.collateral import Database
+
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from casemate.attestation import Collateral
+    from casemate.attestation import Collateral, Root
 
 quote_app = typer.Typer(name="quote", help="Look at quotes and verify them.", no_args_is_help=True)
 
@@ -27,8 +29,9 @@ def verify(
         Path | None, typer.Option("--policy", help="TOML that says which enclaves and platforms are acceptable.")
     ] = None,
     collateral: Annotated[
-        Path | None, typer.Option("--collateral", help="The vendor's word on the platform, in JSON.")
+        Path | None, typer.Option("--collateral", help="The vendor's word, in JSON, instead of the cache's.")
     ] = None,
+    db: Database = None,
     at: Annotated[
         str | None, typer.Option("--at", metavar="TIME", help="Judge as of this time (2026-01-31T12:00:00Z), not now.")
     ] = None,
@@ -48,9 +51,9 @@ def verify(
 
     quote = _read(file)
     claims = read_policy(policy) if policy else GENUINE
-    time = _time(at)
+    time, anchor = _time(at), roots.from_option(root)
     try:
-        verified = verify_quote(quote, _collateral(collateral), time, roots.from_option(root), claims)
+        verified = verify_quote(quote, _collateral(collateral, db, quote, anchor), time, anchor, claims)
     except QuoteRefusedError as error:
         if json_output:
             print(json.dumps(error.as_json()))
@@ -85,12 +88,15 @@ def _read(file: Path) -> bytes:
         raise describe_os_error(error, "cannot read the quote", str(file)) from None
 
 
-def _collateral(file: Path | None) -> Collateral:
-    from casemate.attestation import Collateral
-    from casemate.errors import UsageError, describe_os_error
+def _collateral(file: Path | None, db: str | None, quote: bytes, root: Root) -> Collateral:
+    from casemate.attestation import Collateral, read_quote
+    from casemate.cli.collateral import open_store
+    from casemate.errors import describe_os_error
 
     if file is None:
-        raise UsageError("there is no collateral", remedy="give --collateral FILE")
+        from casemate.attestation.pcs import platform_kind
+
+        return open_store(db).get(root, platform_kind(read_quote(quote)))
     try:
         return Collateral.from_json(file.read_bytes(), str(file))
     except OSError as error:
