@@ -14,8 +14,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.linux.outcome import ENVIRONMENT, Outcome, run
-from tests.linux.variants import BUILD, HERE, BuildError
+from tests.linux.outcome import ENVIRONMENT, Outcome, launcher, run
+from tests.linux.variants import BUILD
 
 _PASSWD = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n"
 _GROUP = "root:x:0:\nnogroup:x:65534:\n"
@@ -36,7 +36,7 @@ class Image:
         """Runs a program of the image in a fresh instance; what it writes to files is gone afterwards."""
         command = [str(self.bundle / "casemate-host"), "--bundle", str(self.bundle), "--root", str(self.rootfs)]
         command += ["--trace"] if trace else []
-        return run([*command, "--", *arguments], "/tmp", {}, stdin)
+        return run([*command, "--", "/tmp/work", *arguments], "/tmp", {}, stdin)
 
 
 def make_image(name: str, programs: dict[str, Path]) -> Image:
@@ -46,7 +46,7 @@ def make_image(name: str, programs: dict[str, Path]) -> Image:
     """
     directory = BUILD / "images" / name
     runtime = _runtime_directory()
-    launch = _launcher()
+    launch = launcher()
     key = _key([launch, *programs.values(), *sorted(runtime.iterdir())])
     image = Image(directory / "rootfs", directory / "bundle")
     stamp = directory / "key"
@@ -71,20 +71,6 @@ def _runtime_directory() -> Path:
     if missing:
         raise InsideUnavailableError(f"the runtime has no {' and no '.join(missing)}; run `make runtime`")
     return directory
-
-
-def _launcher() -> Path:
-    """The entry point, linked statically so that every image can have it."""
-    source, target = HERE / "launch.c", BUILD / "launch"
-    if not target.exists() or target.stat().st_mtime < source.stat().st_mtime:
-        BUILD.mkdir(exist_ok=True)
-        compiler = "musl-gcc" if shutil.which("musl-gcc") else "gcc"
-        done = subprocess.run(
-            [compiler, "-O1", "-static", "-s", str(source), "-o", str(target)], capture_output=True, text=True
-        )
-        if done.returncode:
-            raise BuildError(f"launch.c: {done.stderr}")
-    return target
 
 
 def _key(files: Iterable[Path]) -> str:

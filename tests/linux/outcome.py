@@ -1,11 +1,14 @@
 """Runs one built program natively and says what came out."""
 
 import os
+import shutil
 import signal
 import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.linux.variants import BUILD, HERE, BuildError
 
 # Both sides see exactly this environment.
 ENVIRONMENT = {"HOME": "/tmp", "LC_ALL": "C", "PATH": "/usr/bin:/bin"}
@@ -49,7 +52,22 @@ def run(command: list[str], cwd: Path | str, environment: dict[str, str], stdin:
     return Outcome(stdout.decode(errors="backslashreplace"), status, stderr.decode(errors="backslashreplace"))
 
 
+def launcher() -> Path:
+    """The program that starts the others on both sides (launch.c), linked statically so that every image can have it."""
+    source, target = HERE / "launch.c", BUILD / "launch"
+    if not target.exists() or target.stat().st_mtime < source.stat().st_mtime:
+        BUILD.mkdir(exist_ok=True)
+        compiler = "musl-gcc" if shutil.which("musl-gcc") else "gcc"
+        fresh = target.with_suffix(f".{os.getpid()}")
+        command = [compiler, "-O1", "-Wall", "-Wextra", "-Werror", "-static", "-s", str(source), "-o", str(fresh)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            raise BuildError(f"launch.c: {done.stderr}")
+        fresh.replace(target)
+    return target
+
+
 def run_natively(program: Path, stdin: bytes | None = None) -> Outcome:
-    """Runs a program in a fresh directory under /tmp."""
+    """Runs a program in a fresh directory under /tmp, started as it is inside."""
     with tempfile.TemporaryDirectory(prefix="casemate-linux-", dir="/tmp") as directory:
-        return run([str(program)], directory, ENVIRONMENT, stdin)
+        return run([str(launcher()), f"{directory}/work", str(program)], "/tmp", ENVIRONMENT, stdin)

@@ -10,7 +10,7 @@ import difflib
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -128,6 +128,13 @@ def search(
                 if difference is not None:
                     return tried, difference
     return tried, None
+
+
+def check_all(comparison: Comparison, seeds: Iterable[int], calls: int = CALLS) -> Difference | None:
+    """Runs one script for each of these seeds; returns the first difference in their order, not shrunk."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        differences = pool.map(lambda seed: comparison.check(seed, calls), seeds)
+        return next((difference for difference in differences if difference is not None), None)
 
 
 def main() -> int:

@@ -19,11 +19,40 @@ struct Entry {
     close_on_exec: bool,
 }
 
-#[derive(Clone, Default)]
 struct Table {
+    /// As many slots as Linux would have allocated: programs see that number in select.
     entries: Vec<Option<Entry>>,
     /// No descriptor below this is free.
     first_free: usize,
+}
+
+/// Slots of Linux's smallest table (NR_OPEN_DEFAULT).
+const FEWEST_SLOTS: usize = 64;
+
+/// Slots that Linux allocates for a table which has to hold this descriptor (kernel/fs/file.c, alloc_fdtable).
+fn slots_for(index: usize) -> usize {
+    if index < FEWEST_SLOTS { FEWEST_SLOTS } else { (index + 1).next_power_of_two() }
+}
+
+impl Table {
+    fn new() -> Table {
+        Table { entries: alloc::vec![None; FEWEST_SLOTS], first_free: 0 }
+    }
+
+    /// Makes room for a descriptor. A table never shrinks.
+    fn hold(&mut self, index: usize) {
+        if index >= self.entries.len() {
+            self.entries.resize(slots_for(index), None);
+        }
+    }
+
+    /// A copy has only the slots that its open descriptors need.
+    fn duplicate(&self) -> Table {
+        let last = self.entries.iter().rposition(Option::is_some).unwrap_or(0);
+        let mut entries = self.entries[..=last].to_vec();
+        entries.resize(slots_for(last), None);
+        Table { entries, first_free: self.first_free.min(last + 1) }
+    }
 }
 
 /// Descriptors of a process; threads share it.
@@ -35,13 +64,13 @@ pub struct FileTable {
 impl FileTable {
     /// An empty table with at most `limit` descriptors (RLIMIT_NOFILE).
     pub fn new(limit: u64) -> FileTable {
-        FileTable { table: RwLock::new(Table::default()), limit: AtomicU64::new(limit) }
+        FileTable { table: RwLock::new(Table::new()), limit: AtomicU64::new(limit) }
     }
 
     /// A copy with the same open descriptions (fork, unshare).
     pub fn duplicate(&self) -> FileTable {
         FileTable {
-            table: RwLock::new(self.table.read().clone()),
+            table: RwLock::new(self.table.read().duplicate()),
             limit: AtomicU64::new(self.limit.load(Relaxed)),
         }
     }
@@ -73,9 +102,7 @@ impl FileTable {
         if index as u64 >= self.limit.load(Relaxed) {
             return Err(Errno::EMFILE);
         }
-        if index >= table.entries.len() {
-            table.entries.resize(index + 1, None);
-        }
+        table.hold(index);
         table.entries[index] = Some(Entry { file, close_on_exec });
         if minimum <= table.first_free {
             table.first_free = index + 1;
@@ -90,9 +117,7 @@ impl FileTable {
             return Err(Errno::EBADF);
         }
         let mut table = self.table.write();
-        if index >= table.entries.len() {
-            table.entries.resize(index + 1, None);
-        }
+        table.hold(index);
         let old = table.entries[index].replace(Entry { file, close_on_exec });
         if index == table.first_free {
             table.first_free += 1;
@@ -121,6 +146,11 @@ impl FileTable {
         let mut table = self.table.write();
         let entry = usize::try_from(fd.0).ok().and_then(|index| table.entries.get_mut(index)?.as_mut());
         entry.map(|entry| entry.close_on_exec = close_on_exec).ok_or(Errno::EBADF)
+    }
+
+    /// How many descriptors the table has room for now; select looks at no number beyond it.
+    pub fn slots(&self) -> usize {
+        self.table.read().entries.len()
     }
 
     /// Takes out every descriptor for which `which` says so (given number and close-on-exec).

@@ -145,9 +145,6 @@ pub fn sys_pselect6(
     result
 }
 
-/// Most descriptors that a set can hold here.
-const SET_LIMIT: i32 = 1 << 20;
-
 /// What makes a descriptor count in the read, write and exception sets.
 const SET_EVENTS: [Events; 3] = [
     Events::READABLE.union(Events::READ_BAND).union(Events::HANG_UP).union(Events::ERROR),
@@ -156,10 +153,11 @@ const SET_EVENTS: [Events; 3] = [
 ];
 
 fn select(ctx: &Context, count: i32, sets: [Addr; 3], deadline: Deadline) -> Result<usize> {
-    if count < 0 {
-        return Err(Errno::EINVAL);
-    }
-    let bytes = (count.min(SET_LIMIT) as usize).div_ceil(64) * 8;
+    let count = usize::try_from(count).map_err(|_| Errno::EINVAL)?;
+    let files = ctx.process().files();
+    // Numbers beyond the table are not looked at, not even to say that they are not open.
+    let count = count.min(files.slots());
+    let bytes = count.div_ceil(64) * 8;
     let mut asked: [Vec<u8>; 3] = Default::default();
     for (set, &at) in asked.iter_mut().zip(&sets) {
         set.resize(bytes, 0);
@@ -167,9 +165,8 @@ fn select(ctx: &Context, count: i32, sets: [Addr; 3], deadline: Deadline) -> Res
             user_space::copy_in(set, at)?;
         }
     }
-    let files = ctx.process().files();
     let (mut watched, mut numbers) = (Vec::new(), Vec::new());
-    for fd in 0..count.min(SET_LIMIT) as usize {
+    for fd in 0..count {
         let mut wanted = Events::empty();
         for (set, events) in asked.iter().zip(SET_EVENTS) {
             if set[fd / 8] >> (fd % 8) & 1 != 0 {
