@@ -113,6 +113,7 @@ fn tell_parent(process: &Arc<Process>, state: ExitState) {
             && (action.handler == Handler::Ignore || action.flags.contains(ActionFlags::NO_CHILD_WAIT))
         {
             parent.children.lock().retain(|child| child.pid != process.pid);
+            process.forget();
         }
         let (code, status) = match state {
             ExitState::Exited(status) => (raw::CLD_EXITED, status as u64),

@@ -196,6 +196,11 @@ impl Process {
         }
     }
 
+    /// Takes it off the table: nobody can name it any more, though a thread of it may be about to leave still.
+    pub fn forget(&self) {
+        PROCESSES.lock().remove(&self.pid);
+    }
+
     /// Gives the memory up (or its share of it).
     pub fn abandon_address_space(&self) {
         drop(self.set_address_space(Arc::new(AddressSpace::new())));
@@ -226,7 +231,7 @@ pub struct ProcessParts {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        PROCESSES.lock().remove(&self.pid);
+        self.forget();
     }
 }
 

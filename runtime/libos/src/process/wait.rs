@@ -69,6 +69,7 @@ fn find_ended(process: &Process, which: Which, options: WaitOptions) -> Result<O
     let child = children[position].clone();
     if !options.keep {
         children.remove(position);
+        child.forget();
     }
     drop(children);
     let state = (*child.exit_state.lock()).unwrap_or(ExitState::Exited(0));

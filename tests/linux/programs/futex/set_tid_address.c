@@ -14,7 +14,7 @@ int main(void) {
     pthread_attr_init(&a);
     pthread_attr_setdetachstate(&a, PTHREAD_CREATE_DETACHED);
     pthread_t thread;
-    SHOW_ERROR(pthread_create(&thread, &a, body, NULL));
+    MUST(-!!pthread_create(&thread, &a, body, NULL));
     while (word) syscall(SYS_futex, &word, 0, 1, NULL, NULL, 0);
     SHOW_NUMBER(word);
     return 0;
