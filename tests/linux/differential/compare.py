@@ -84,8 +84,11 @@ class Comparison:
         return self._image.run([f"/{self._kind}"], stdin=_bytes(script))
 
     def check(self, seed: int, calls: int) -> Difference | None:
+        """One generated script; None when both sides agree."""
+        return self.compare(seed, KINDS[self._kind](seed, calls))
+
+    def compare(self, seed: int, script: list[str]) -> Difference | None:
         """One script; None when both sides agree."""
-        script = KINDS[self._kind](seed, calls)
         native, inside = self.natively(script), self.inside(script)
         if native.text() == inside.text():
             return None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +23,8 @@ FIXED = [
     pytest.param("files", range(1, 201), CALLS, id="files"),
     pytest.param("memory", (*range(35, 42), *range(48, 60), *range(94, 107), *range(256, 280)), 20, id="memory"),
 ]
+# Scripts that once differed: KIND-WHAT.txt.
+REGRESSIONS = sorted((Path(__file__).parent / "regressions").glob("*-*.txt"))
 
 
 def _comparison(kind: str) -> Comparison:
@@ -46,6 +49,14 @@ def test_chosen_scripts_give_the_same_results(kind: str, seeds: Iterable[int], c
     comparison = _comparison(kind)
     difference = check_all(comparison, seeds, calls)
     assert difference is None, str(comparison.shrunk(difference))
+
+
+@pytest.mark.parametrize("script", REGRESSIONS, ids=lambda path: path.stem)
+def test_scripts_that_once_differed_give_the_same_results(script: Path) -> None:
+    kind = script.stem.split("-")[0]
+    comparison = _comparison(kind)
+    difference = comparison.compare(0, script.read_text().splitlines())
+    assert difference is None, str(difference)
 
 
 @pytest.mark.long

@@ -176,7 +176,7 @@ impl AddressSpace {
             return Some(FaultOutcome::BusError);
         }
         let sites = missing.trampoline.as_ref().map(|found| found.collect(part, &bytes, Some(&missing.file)));
-        let _change = self.change.lock();
+        let change = self.change.lock();
         // Another thread may have been faster, or the mapping may be gone: then look again.
         let vma = self.state.lock().still_missing(missing, part)?.clone();
         if let (Some(trampoline), Some(sites)) = (&missing.trampoline, sites)
@@ -188,6 +188,13 @@ impl AddressSpace {
             return Some(FaultOutcome::BusError);
         }
         self.state.lock().present.insert(part);
+        drop(change);
+        // A file that was cut since its size was looked at has lost these pages again, but only those it found.
+        let size = missing.file.size();
+        if page_up(size).is_some_and(|end| end < offset + part.len()) {
+            let _ = self.cut_file(missing.file.identity(), size);
+            return None;
+        }
         // A write to a shared file mapping has yet to mark its page.
         if vma.writes_back() { None } else { Some(FaultOutcome::Resolved) }
     }

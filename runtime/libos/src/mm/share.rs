@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 
 use super::address_space::AddressSpace;
 use super::advise::Advice;
-use super::span::{PAGE, Span};
+use super::span::{PAGE, Span, page_up};
 use super::vma::Vma;
 use crate::errno::{Errno, Result};
 use crate::file::Mappable;
@@ -50,16 +50,28 @@ impl AddressSpace {
         let spans: Vec<Span> = {
             let state = self.state.lock();
             let shared = state.vmas.iter().filter(|vma| vma.writes_back());
-            let of_file = shared.filter_map(|vma| {
-                let (_, offset) = vma.file().filter(|(file, _)| file.identity() == identity)?;
-                let from = vma.span.start.saturating_add(start.saturating_sub(offset)) & !(PAGE - 1);
-                let to = vma.span.start.saturating_add(end.saturating_sub(offset));
-                let to = to.min(vma.span.end).next_multiple_of(PAGE);
-                (from < to).then(|| Span::new(from, to))
-            });
+            let of_file = shared.filter_map(|vma| vma.part_of_file(identity, start, end));
             of_file.collect()
         };
         spans.into_iter().try_for_each(|span| self.discard(span, Advice::Discard))
+    }
+
+    /// The file with this identity was cut to `size` bytes: pages wholly beyond that go, from private mappings too, written to or not.
+    pub fn cut_file(&self, identity: (u64, u64), size: u64) -> Result<()> {
+        let Some(kept) = page_up(size) else { return Ok(()) };
+        let _change = self.change.lock();
+        let beyond: Vec<Span> = {
+            let state = self.state.lock();
+            let parts = state.vmas.iter().filter_map(|vma| vma.part_of_file(identity, kept, u64::MAX));
+            parts.flat_map(|part| state.present.within(part).collect::<Vec<_>>()).collect()
+        };
+        for part in beyond {
+            self.pages.unmap(part)?;
+            let mut state = self.state.lock();
+            state.present.remove(part);
+            state.dirty.remove(part);
+        }
+        Ok(())
     }
 
     /// Writes the dirty pages in `span` back; the first error is the result, after all were tried.

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use casemate_platform::pages::Protection;
 
 use super::rewrite::Trampoline;
-use super::span::Span;
+use super::span::{PAGE, Span};
 use crate::file::Mappable;
 use crate::user_space::Access;
 
@@ -108,6 +108,18 @@ impl Vma {
             Backing::File { file, id, .. } => Some((file, *id)),
             _ => None,
         }
+    }
+
+    /// The pages that show bytes `[start, end)` of the file with this device and inode number.
+    pub fn part_of_file(&self, identity: (u64, u64), start: u64, end: u64) -> Option<Span> {
+        let Backing::File { file, offset, .. } = &self.backing else { return None };
+        if file.identity() != identity {
+            return None;
+        }
+        let place = |position: u64| self.span.start.saturating_add(position.saturating_sub(*offset));
+        let first = place(start) & !(PAGE - 1);
+        let last = place(end).min(self.span.end).next_multiple_of(PAGE);
+        (first < last).then(|| Span::new(first, last))
     }
 
     /// Cuts it to `span`, which lies within it.

@@ -174,9 +174,7 @@ impl File for RegularFile {
     }
 
     fn truncate(&self, size: u64) -> Result<()> {
-        self.inode.gather()?;
-        if self.content()?.set_size(size)? {
-            self.inode.refresh(size, u64::MAX)?;
+        if self.inode.resize(size)? {
             self.inode.contents_changed(caller::keeps_set_id());
         }
         Ok(())
@@ -239,6 +237,17 @@ impl TreeInode {
     /// Reads see, and writes come after, what was stored through shared mappings.
     pub(super) fn gather(&self) -> Result<()> {
         self.each_mapping(|space, identity| space.write_back_file(identity))
+    }
+
+    /// Cuts or extends the file; mappings lose the pages beyond its end. Returns whether the size changed.
+    pub(super) fn resize(&self, size: u64) -> Result<bool> {
+        self.gather()?;
+        let resized = self.content().ok_or(Errno::EINVAL)?.set_size(size)?;
+        if resized {
+            self.refresh(size, u64::MAX)?;
+            self.each_mapping(|space, identity| space.cut_file(identity, size))?;
+        }
+        Ok(resized)
     }
 
     /// Bytes `[start, end)` changed: shared mappings show them.

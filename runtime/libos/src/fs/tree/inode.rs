@@ -474,12 +474,7 @@ impl Inode for TreeInode {
             return Err(Errno::EPERM);
         }
         let resized = match change.size {
-            Some(size) => {
-                self.gather()?;
-                let resized = self.content().ok_or(Errno::EINVAL)?.set_size(size)?;
-                self.refresh(size, u64::MAX)?;
-                resized
-            }
+            Some(size) => self.resize(size)?,
             None => false,
         };
         let now = Timestamp::now();
