@@ -213,7 +213,7 @@ impl<'a> Sink<'a> {
         let mut moved = 0;
         while moved < length {
             let outcome = if let Some(segment) = self.next_user(length - moved) {
-                put(moved, Run::User(segment)).map(|()| segment.length)
+                with_first_page(segment, |segment| put(moved, Run::User(segment)))
             } else if let Place::Kernel(buffer) = &mut self.place {
                 put(moved, Run::Kernel(&mut buffer[self.done..self.done + length - moved]))
                     .map(|()| length - moved)
@@ -236,6 +236,16 @@ impl<'a> Sink<'a> {
 enum Run<'b> {
     Kernel(&'b mut [u8]),
     User(Segment),
+}
+
+/// Moves a run of program memory; when that fails, as much of it as lies in its first page, as Linux does. Returns how much.
+fn with_first_page(segment: Segment, mut transfer: impl FnMut(Segment) -> Result<()>) -> Result<usize> {
+    let within = 4096 - (segment.address as usize & 4095);
+    match transfer(segment) {
+        Ok(()) => Ok(segment.length),
+        Err(error) if segment.length <= within => Err(error),
+        Err(_) => transfer(Segment { length: within, ..segment }).map(|()| within),
+    }
 }
 
 /// Checks each page of a range for writing, making it present where that is needed.
@@ -309,8 +319,9 @@ impl<'a> Source<'a> {
         let mut moved = 0;
         while moved < length {
             let outcome = if let Some(segment) = self.next_user(length - moved) {
-                user_space::copy_in(&mut to[moved..moved + segment.length], Addr(segment.address))
-                    .map(|()| segment.length)
+                with_first_page(segment, |segment| {
+                    user_space::copy_in(&mut to[moved..moved + segment.length], Addr(segment.address))
+                })
             } else if let Place::Kernel(buffer) = &self.place {
                 to[moved..length].copy_from_slice(&buffer[self.done..self.done + length - moved]);
                 Ok(length - moved)

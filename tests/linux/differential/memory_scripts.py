@@ -24,6 +24,8 @@ class _Generator:
         # For each page the number of its mapping (0: none of ours), and whether it can grow.
         self._owner = [0] * PAGES
         self._next = 1
+        # The file is at least that long. Newer kernels let a write that faults behind the end move the end, older ones do not.
+        self._file_size = FILE_PAGES * 4096
 
     def script(self, length: int) -> list[str]:
         calls = [
@@ -36,8 +38,8 @@ class _Generator:
             (2, lambda: f"sync {self._range_words()}"),
             (25, self._set),
             (6, lambda: f"read_file {self._buffer_words()}"),
-            (6, lambda: f"write_file {self._buffer_words()}"),
-            (2, lambda: f"truncate_file {self._random.choice((0, 100, 4096, 5000, 40960, 98304, 120000))}"),
+            (6, lambda: f"write_file {self._buffer_words(self._file_size)}"),
+            (2, self._truncate),
             (8, lambda: "state"),
         ]
         chosen = self._random.choices([call for _, call in calls], [weight for weight, _ in calls], k=length)
@@ -54,13 +56,17 @@ class _Generator:
     def _protection(self) -> int:
         return self._random.choice((3, 3, 3, 1, 1, 0, 5))
 
-    def _buffer_words(self) -> str:
+    def _truncate(self) -> str:
+        self._file_size = self._random.choice((0, 100, 4096, 5000, 40960, 98304, 120000))
+        return f"truncate_file {self._file_size}"
+
+    def _buffer_words(self, last: int = 98304) -> str:
         """Page, offset in it, length, file position: buffers that start and end anywhere."""
         page = self._random.randrange(PAGES)
         room = (PAGES - page) * 4096
         offset = self._random.choice((0, 1, 2000, 4095))
         length = min(self._random.choice((0, 1, 100, 4096, 8192, 9000)), room - offset)
-        return f"{page} {offset} {length} {self._random.choice((0, 10, 4096, 30000, 90000, 98000))}"
+        return f"{page} {offset} {length} {min(last, self._random.choice((0, 10, 4096, 30000, 90000, 98000)))}"
 
     def _own(self, first: int, count: int) -> None:
         """These pages are one mapping now, for themselves."""

@@ -220,7 +220,7 @@ impl AddressSpace {
     /// Whether a mapping of the program must not be put over `span`.
     pub(super) fn is_occupied(&self, span: Span) -> bool {
         let scratch = self.scratch.is_some_and(|scratch| scratch.overlaps(span));
-        scratch || self.state.lock().trampolines_touch(span)
+        scratch || self.state.lock().trampoline_in(span).is_some()
     }
 
     /// Gives addresses back that no mapping uses any more, except those kept for a purpose.
@@ -232,6 +232,22 @@ impl AddressSpace {
         };
         for part in free {
             self.arena.release(self.id, part);
+        }
+    }
+
+    /// Makes do without the trampolines that `find` names one after the other, as long as they hold no stub: system calls of their
+    /// mappings trap from now on.
+    pub(super) fn forget_idle_trampolines(&self, find: impl Fn(&State) -> Option<Arc<Trampoline>>) {
+        let _change = self.change.lock();
+        loop {
+            let mut state = self.state.lock();
+            let Some(found) = find(&state).filter(|found| found.is_idle()) else { return };
+            let is_found = |vma: &&Vma| vma.trampoline.as_ref().is_some_and(|other| Arc::ptr_eq(other, &found));
+            let spans: Vec<Span> = state.vmas.iter().filter(is_found).map(|vma| vma.span).collect();
+            spans.iter().for_each(|span| state.vmas.change(*span, |vma| vma.trampoline = None));
+            drop(state);
+            drop(found);
+            self.drop_unused_trampolines();
         }
     }
 

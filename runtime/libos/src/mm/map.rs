@@ -8,7 +8,7 @@ use core::sync::atomic::{AtomicU64, Ordering::*};
 use casemate_platform::pages::Protection;
 
 use super::address_space::{AddressSpace, MAP_LIMIT, State};
-use super::rewrite::SiteSource;
+use super::rewrite::{SiteSource, Trampoline};
 use super::span::{PAGE, Span, page_up};
 use super::vma::{Backing, Name, Vma};
 use crate::errno::{Errno, Result};
@@ -119,6 +119,7 @@ impl AddressSpace {
             // What is replaced may still have to reach its file.
             let _ = self.write_back(Span::sized(address, length).ok_or(Errno::ENOMEM)?);
         }
+        self.make_way(request.placement, length);
         let change = self.change.lock();
         let place = self.place(request.placement, length)?;
         let made = self.make_mapping(&request, place.span, eager, sites);
@@ -190,6 +191,15 @@ impl AddressSpace {
             }
             let around = self.state.lock().present.around(at);
             at = around.map_or(Span::page(at).end, |present| present.end);
+        }
+    }
+
+    /// Frees a place that the program chose of trampolines that are not in use. Call with no lock held.
+    pub(super) fn make_way(&self, placement: Placement, length: u64) {
+        let (Placement::Fixed(address) | Placement::FixedNoReplace(address)) = placement else { return };
+        let Some(span) = Span::sized(address, length) else { return };
+        if self.state.lock().trampoline_in(span).is_some() {
+            self.forget_idle_trampolines(|state| state.trampoline_in(span));
         }
     }
 
@@ -317,10 +327,10 @@ impl Place {
 }
 
 impl State {
-    /// Whether a trampoline lies in `span`.
-    pub(super) fn trampolines_touch(&self, span: Span) -> bool {
-        let last = self.trampolines.range(..span.end).next_back();
-        last.is_some_and(|(_, trampoline)| trampoline.span.end > span.start)
+    /// The last trampoline with an address in `span`.
+    pub(super) fn trampoline_in(&self, span: Span) -> Option<Arc<Trampoline>> {
+        let (_, last) = self.trampolines.range(..span.end).next_back()?;
+        (last.span.end > span.start).then(|| last.clone())
     }
 }
 

@@ -57,6 +57,8 @@ impl AddressSpace {
         {
             return Err(Errno::EINVAL);
         }
+        // Executable mappings can move and grow while none of their calls is rewritten.
+        self.forget_idle_trampolines(|state| state.vmas.find(address)?.trampoline.clone());
         let old_length = page_up(request.old_length).ok_or(Errno::EINVAL)?;
         let new_length = page_up(request.new_length).filter(|&length| length != 0).ok_or(Errno::EINVAL)?;
         if self.state.lock().vmas.find(address).is_none() {
@@ -84,6 +86,7 @@ impl AddressSpace {
             return Err(Errno::ENOMEM);
         }
         let placement = fixed.map_or(Placement::Hint(0), Placement::Fixed);
+        self.make_way(placement, new_length);
         self.relocate(old, new_length, placement, keep_old)
     }
 

@@ -121,6 +121,11 @@ impl Trampoline {
         Trampoline { span, source, bias, stubs: Mutex::default() }
     }
 
+    /// Whether no stub was made.
+    pub fn is_idle(&self) -> bool {
+        self.stubs.lock().made.is_empty()
+    }
+
     /// The sites with a byte in `part`, whose contents are `bytes`. One that crosses the end of the part is read from the file,
     /// if one is given (then call with no lock held), or else left out.
     pub fn collect(&self, part: Span, bytes: &[u8], file: Option<&Arc<dyn Mappable>>) -> Vec<SiteCode> {

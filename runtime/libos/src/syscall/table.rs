@@ -108,7 +108,7 @@ syscalls! {
     22 pipe(at: Addr) = pipe::sys_pipe [full]
     23 select(count: i32, read: Addr, write: Addr, except: Addr, timeout: Addr) = poll::sys_select [full]
     24 sched_yield() = scheduling::sys_sched_yield [full]
-    25 mremap(at: Addr, old_length: u64, new_length: u64, flags: u32, target: u64) = memory::sys_mremap [partly "executable file mappings neither move nor grow; no second mapping of shared memory (old length 0)"]
+    25 mremap(at: Addr, old_length: u64, new_length: u64, flags: u32, target: u64) = memory::sys_mremap [partly "executable file mappings with rewritten calls neither move nor grow; no second mapping of shared memory (old length 0)"]
     26 msync(at: Addr, length: u64, flags: u32) = memory::sys_msync [full]
     27 mincore(at: Addr, length: u64, vector: Addr) = memory::sys_mincore [partly "anonymous memory counts as resident from its mmap on"]
     28 madvise(at: Addr, length: u64, advice: u32) = memory::sys_madvise [partly "hints have no effect; MADV_REMOVE for anonymous memory only"]
