@@ -13,6 +13,11 @@ core::arch::global_asm!(
 _start:                         // rdi reason, rsi and rdx as the reason says
     test rdi, rdi
     jne 1f
+    // Once: to relocate again would add the base to pointers that have it.
+    mov eax, 1
+    xchg eax, dword ptr [rip + casemate_enclave_begun]
+    test eax, eax
+    jne 2f
     push rdi
     push rsi
     push rdx
@@ -24,10 +29,17 @@ _start:                         // rdi reason, rsi and rdx as the reason says
     pop rdi
     test al, al
     jne 1f
+2:
     mov rax, -1
     ret
 1:
     jmp casemate_enclave_enter
+
+    .bss
+    .balign 4
+casemate_enclave_begun:
+    .long 0
+    .text
 "#
 );
 

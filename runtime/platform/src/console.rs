@@ -1,7 +1,7 @@
 //! Diagnostics to the host's standard error, and the end of the run when something is beyond repair.
 
 use core::fmt::{self, Write};
-use core::sync::atomic::{AtomicU8, Ordering::*};
+use core::sync::atomic::{AtomicBool, AtomicU8, Ordering::*};
 
 use casemate_abi::{ExceptionFrame, HostCall};
 
@@ -96,6 +96,11 @@ pub fn fatal(message: &str) -> ! {
 
 /// A fault inside the library OS: one report, then the end. The program's data is not printed.
 pub(crate) fn fatal_exception(frame: &ExceptionFrame) -> ! {
+    // One report: a host that makes the reporting itself fault must not have it nest without end.
+    static REPORTED: AtomicBool = AtomicBool::new(false);
+    if REPORTED.swap(true, Relaxed) {
+        host::exit(70, 0)
+    }
     write_line(format_args!(
         "casemate: fatal: fault in the library OS: vector {} error {:#x} at rip {:#x} (image+{:#x}), address {:#x}, rsp {:#x}, thread area {:p}, host call {}",
         frame.vector,

@@ -2,8 +2,8 @@
 
 use core::sync::atomic::Ordering::*;
 
-use crate::area;
-use crate::entry::{TRAP_EXCEPTION, TRAP_SYSCALL, user_run};
+use crate::entry::{TRAP_CLAIMED_SYSCALL, TRAP_EXCEPTION, TRAP_SYSCALL, user_run};
+use crate::{area, user};
 
 /// Offsets of fields, for assembly.
 pub(crate) mod layout {
@@ -134,7 +134,20 @@ impl UserContext {
                 unsafe { ((*area).trap_vector, (*area).trap_error, (*area).trap_address) };
             return Trap::Exception(Exception { vector: vector as u8, error_code: error as u32, address });
         }
-        Trap::Interrupt
+        if kind == TRAP_CLAIMED_SYSCALL { self.claimed_call() } else { Trap::Interrupt }
+    }
+
+    /// What a trap is of which the host says that it was a system call: only the program's own instruction makes one.
+    fn claimed_call(&self) -> Trap {
+        let mut bytes = [0; 2];
+        match user::copy_in(&mut bytes, self.regs.rip.wrapping_sub(2)).map(|()| bytes) {
+            Ok([0x0f, 0x05]) => Trap::Syscall,
+            // `int 0x80` and `sysenter`: this is no kernel with 32-bit calls.
+            Ok([0xcd, 0x80] | [0x0f, 0x34]) => {
+                Trap::Exception(Exception { vector: 13, error_code: 0, address: 0 })
+            }
+            _ => Trap::Interrupt,
+        }
     }
 
     /// The program's flags.

@@ -10,6 +10,8 @@ use crate::context::layout;
 pub(crate) const TRAP_SYSCALL: u32 = 0;
 pub(crate) const TRAP_EXCEPTION: u32 = 1;
 pub(crate) const TRAP_INTERRUPT: u32 = 2;
+/// A trap that the host says was a system call; the bytes before rip must say so too.
+pub(crate) const TRAP_CLAIMED_SYSCALL: u32 = 3;
 
 core::arch::global_asm!(
     r#"

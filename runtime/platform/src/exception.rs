@@ -8,7 +8,7 @@ use casemate_abi::{ExceptionFrame, VECTOR_INTERRUPT, VECTOR_SYSCALL};
 
 use crate::area::{self, ThreadArea};
 use crate::context::GeneralRegisters;
-use crate::entry::{self, TRAP_EXCEPTION, TRAP_INTERRUPT, TRAP_SYSCALL};
+use crate::entry::{self, TRAP_CLAIMED_SYSCALL, TRAP_EXCEPTION, TRAP_INTERRUPT};
 
 /// Handles one exception; edits `frame` so that the thread goes on at the right place.
 pub(crate) fn handle(frame: &mut ExceptionFrame) {
@@ -31,6 +31,10 @@ pub(crate) fn handle(frame: &mut ExceptionFrame) {
     if entry::is_entering(frame.rip) {
         // The context is still whole: do not enter. A fault here is the program's, e.g. a non-canonical rip.
         note_trap(area, frame);
+        // No program has run, so none has made a call.
+        if area.trap_kind == TRAP_CLAIMED_SYSCALL {
+            area.trap_kind = TRAP_INTERRUPT;
+        }
         frame.rip = entry::run_refused_address();
     } else if entry::is_entry_code(frame.rip) {
         if !interrupt {
@@ -47,9 +51,10 @@ pub(crate) fn handle(frame: &mut ExceptionFrame) {
 
 fn note_trap(area: &mut ThreadArea, frame: &ExceptionFrame) {
     area.trap_kind = match frame.vector {
-        VECTOR_INTERRUPT => TRAP_INTERRUPT,
-        VECTOR_SYSCALL => TRAP_SYSCALL,
-        _ => TRAP_EXCEPTION,
+        VECTOR_SYSCALL => TRAP_CLAIMED_SYSCALL,
+        0..32 => TRAP_EXCEPTION,
+        // A host's own invention is no more than an interrupt.
+        _ => TRAP_INTERRUPT,
     };
     area.trap_vector = frame.vector;
     area.trap_error = frame.error_code;

@@ -75,7 +75,7 @@ pub fn enter(reason: u64, a: u64, b: u64, main: fn(HostFacts, Arc<ThreadHandle>)
         }
         START.lock().replace(block);
         let _ = MAIN.set(main);
-        crate::thread::enter_first(b, run_main);
+        return crate::thread::enter_first(b, run_main);
     }
     -1
 }
@@ -87,12 +87,16 @@ fn set_ranges(block: &StartBlock, address: u64) -> bool {
     let size = block.enclave_size;
     let page = |value: u64| value.is_multiple_of(crate::PAGE_SIZE as u64);
     let image_end = block.image_base.checked_add(block.image_size);
+    // Where this code is, whatever the host says; elsewhere than in the enclave image only in tests.
+    let code = set_ranges as *const () as u64;
+    let in_image = image_end.is_some_and(|end| (block.image_base..end).contains(&code));
     let heap_end = block.heap_base.checked_add(block.heap_size);
     let good = block.magic == START_MAGIC
         && block.version == ABI_VERSION
         && size.is_power_of_two()
         && (1 << 24..=1 << 46).contains(&size)
         && address >= size
+        && (in_image || cfg!(not(freestanding)))
         && (block.host_call >= size || block.platform != Platform::Direct as u32)
         && [block.user_base, block.user_top, block.heap_base, block.heap_size, block.image_base]
             .into_iter()

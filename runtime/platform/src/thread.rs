@@ -4,7 +4,8 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::any::{Any, TypeId};
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
+use core::mem::offset_of;
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::*, fence};
 
 use casemate_abi::{HOST_BUFFER_SIZE, HostCall, HostThread, SleepState};
 
@@ -13,9 +14,13 @@ use crate::boundary::HostRange;
 use crate::entry::casemate_on_stack;
 use crate::host::{HostError, call_raw};
 use crate::sync::Mutex;
+use crate::user;
 
 /// Size of a library-OS stack.
 const STACK_SIZE: u64 = 256 * 1024;
+/// Offsets of the words by which threads are woken.
+const WAKE: u64 = offset_of!(HostThread, wake) as u64;
+const SLEEPING: u64 = offset_of!(HostThread, sleeping) as u64;
 /// Written at a stack's lowest word; changed means that the stack ran over.
 const STACK_MARK: u64 = 0x5ca1_ab1e_0ddb_a11a;
 
@@ -55,14 +60,12 @@ impl ThreadHandle {
         if host_thread == 0 || !self.alive.load(Relaxed) {
             return;
         }
-        // SAFETY: the address was checked to lie outside the enclave when the thread entered, and the loader keeps its
-        // thread blocks for the life of the process; the fields are atomics.
-        let sleeping = unsafe {
-            let block = &*(host_thread as *const HostThread);
-            block.wake.store(1, SeqCst);
-            block.sleeping.load(SeqCst)
-        };
-        if sleeping != SleepState::Awake as u32 {
+        // The block's address was checked to lie outside the enclave when the thread entered.
+        user::store_host_u32(host_thread + WAKE, 1);
+        // The sleeper says that it sleeps before it looks at `wake`.
+        fence(SeqCst);
+        let sleeping = user::load_host_u32(host_thread + SLEEPING);
+        if sleeping != Some(SleepState::Awake as u32) {
             let _ = call_raw(HostCall::Unpark, [host_thread, 0, 0, 0, 0, 0]);
         }
     }
@@ -112,14 +115,16 @@ pub fn spawn(main: impl FnOnce(Arc<ThreadHandle>) + Send + 'static) -> Result<Ar
     }
     PENDING.lock().push(SlotPointer(slot));
     if let Err(error) = call_raw(HostCall::ThreadCreate, [slot as u64, 0, 0, 0, 0, 0]) {
-        if take_pending(slot as u64).is_some() {
-            // SAFETY: no thread entered for this slot, so it and the start value are still ours.
-            unsafe {
-                drop(Box::from_raw(start));
-                (*area).start = core::ptr::null_mut();
-            }
-            FREE_SLOTS.lock().push(SlotPointer(slot));
+        // A host that says so of a thread that did enter: the thread runs, and that is what counts.
+        if take_pending(slot as u64).is_none() {
+            return Ok(handle);
         }
+        // SAFETY: no thread entered for this slot, and none can any more, so it and the start value are still ours.
+        unsafe {
+            drop(Box::from_raw(start));
+            (*area).start = core::ptr::null_mut();
+        }
+        FREE_SLOTS.lock().push(SlotPointer(slot));
         return Err(error);
     }
     Ok(handle)
@@ -142,8 +147,13 @@ fn bind(area: *mut ThreadArea, host_thread: u64) -> bool {
     {
         return false;
     }
-    // SAFETY: the block was checked to lie outside the enclave; the field is read once.
-    let buffer = unsafe { core::ptr::addr_of!((*(host_thread as *const HostThread)).buffer).read_volatile() };
+    let mut buffer = [0; 8];
+    // Read once.
+    let place = host_thread + offset_of!(HostThread, buffer) as u64;
+    if user::copy_from_host(&mut buffer, place).is_err() {
+        return false;
+    }
+    let buffer = u64::from_le_bytes(buffer);
     if buffer == 0 || HostRange::new(buffer, HOST_BUFFER_SIZE as u64).is_none() {
         return false;
     }
@@ -161,6 +171,8 @@ pub(crate) fn enter(slot: u64, host_thread: u64) -> i64 {
     // SAFETY: the slot was pending, so it belongs to this entry alone.
     let area = unsafe { core::ptr::addr_of_mut!((*slot).area) };
     if !bind(area, host_thread) {
+        // The program waits for this thread, which can never run: the others end the run.
+        crate::host::break_off("the host gave a new thread a block inside the enclave");
         return -1;
     }
     // SAFETY: the area lives in a slot, which is never given back.
@@ -191,20 +203,14 @@ extern "C" fn run_start(area: u64) -> i64 {
     0
 }
 
-/// First entry: makes the main thread's area and runs `main` on a library-OS stack. Does not return.
-pub(crate) fn enter_first(host_thread: u64, main: fn(Arc<ThreadHandle>)) -> ! {
-    let Some(slot) = new_slot() else {
-        loop {
-            core::hint::spin_loop();
-        }
-    };
+/// First entry: makes the main thread's area and runs `main` on a library-OS stack. Returns only when it cannot: there is no
+/// way yet to say why.
+pub(crate) fn enter_first(host_thread: u64, main: fn(Arc<ThreadHandle>)) -> i64 {
+    let Some(slot) = new_slot() else { return -1 };
     // SAFETY: the slot was just made for this thread.
     let area = unsafe { core::ptr::addr_of_mut!((*slot).area) };
     if !bind(area, host_thread) {
-        // There is no way yet to say why: do not enter at all.
-        loop {
-            core::hint::spin_loop();
-        }
+        return -1;
     }
     let handle = ThreadHandle::new(area);
     handle.host_thread.store(host_thread, SeqCst);
@@ -265,8 +271,11 @@ pub fn with_local<T: Any, R>(function: impl FnOnce(&T) -> R) -> Option<R> {
 
 /// Forgets wake-ups so far; call before looking at the condition that [`park`] waits for.
 pub fn clear_wake() {
-    // SAFETY: the host block's address was checked at entry; the field is atomic.
-    unsafe { (*((*area::current()).host_thread as *const HostThread)).wake.store(0, SeqCst) };
+    // SAFETY: the area is this thread's.
+    let host_thread = unsafe { (*area::current()).host_thread };
+    user::store_host_u32(host_thread + WAKE, 0);
+    // What is looked at next must be what was there after the word was cleared.
+    fence(SeqCst);
 }
 
 /// Whether an interrupt waits for this thread (see [`crate::context::take_interrupt`]).

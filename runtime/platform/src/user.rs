@@ -217,6 +217,19 @@ pub(crate) fn copy_to_host(to: u64, from: &[u8]) -> Result<(), Fault> {
     if left == 0 { Ok(()) } else { Err(Fault { address: to }) }
 }
 
+/// Reads 4 bytes of *untrusted host memory* in one access; the caller has checked that they lie outside the enclave.
+pub(crate) fn load_host_u32(from: u64) -> Option<u32> {
+    // SAFETY: only reads; `from` was checked to lie outside the enclave, faults are fixed up.
+    let found = unsafe { casemate_load32(from) };
+    (found.ok as u32 == 1).then_some(found.value as u32)
+}
+
+/// Writes 4 bytes of *untrusted host memory* in one access; the caller has checked that they lie outside the enclave.
+pub(crate) fn store_host_u32(to: u64, value: u32) {
+    // SAFETY: `to` was checked to lie outside the enclave, faults are fixed up: a host that takes its memory away only harms itself.
+    let _ = unsafe { casemate_store32(to, value) };
+}
+
 /// Reads a plain value from program memory; any alignment.
 #[inline]
 pub fn read<T: FromBytes + IntoBytes>(from: u64) -> Result<T, Fault> {

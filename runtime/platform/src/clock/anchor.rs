@@ -76,8 +76,10 @@ pub(super) fn next(old: &Parameters, first: &Sample, sample: &Sample, latest_ns:
     };
     let elapsed_ticks = sample.ticks.saturating_sub(first.ticks);
     let elapsed_ns = sample.monotonic_ns.saturating_sub(first.monotonic_ns);
-    // Slower than 62.5 MHz is no time-stamp counter.
-    if elapsed_ns >= CALIBRATION_NS && elapsed_ticks > elapsed_ns / 16 {
+    // Slower than 62.5 MHz is no time-stamp counter, nor is one faster than 16 GHz: a host that lets its clock creep would
+    // else be asked again only when the far end of that second comes.
+    let plausible = elapsed_ticks > elapsed_ns / 16 && elapsed_ticks / 16 < elapsed_ns;
+    if elapsed_ns >= CALIBRATION_NS && plausible {
         let factor = (u128::from(elapsed_ns) << SHIFT) / u128::from(elapsed_ticks);
         fresh.factor = u64::try_from(factor).unwrap_or(u64::MAX).max(1);
         // A longer base gives a better factor: look again soon while it is short.
@@ -179,6 +181,17 @@ mod tests {
             }
             old = fresh;
         }
+    }
+
+    #[test]
+    fn a_host_whose_clock_creeps_is_asked_again_soon() {
+        let first = sample(1_000, 1_000_000_000);
+        let old = next(&Parameters::default(), &first, &first, 0);
+        let creeping = sample(1_000 + (1 << 50), 1_000_000_000 + CALIBRATION_NS);
+        let fresh = next(&old, &first, &creeping, 0);
+        assert_eq!(fresh.valid_ticks, 0, "a counter of 2^50 ticks in 5 ms is none");
+        let slowest = sample(1_000 + CALIBRATION_NS * 15, 1_000_000_000 + CALIBRATION_NS);
+        assert!(next(&old, &first, &slowest, 0).valid_ticks <= 16 * ANCHOR_NS);
     }
 
     #[test]

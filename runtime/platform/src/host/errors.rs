@@ -18,105 +18,146 @@ impl HostError {
     pub const TIMED_OUT: HostError = HostError(ETIMEDOUT as i32);
 }
 
-const FILE: &[u32] = &[
-    EINTR, EAGAIN, EIO, EINVAL, ENOSPC, EDQUOT, EFBIG, EISDIR, ENOMEM, ESPIPE, EPIPE, EBADF, ENXIO, EPERM,
-    ECONNRESET, EOVERFLOW,
+/// What a transfer or an attribute of an open descriptor may fail with; a standard stream may be a socket.
+const READ: &[u32] = &[
+    EINTR,
+    EAGAIN,
+    EIO,
+    EINVAL,
+    EISDIR,
+    ENOMEM,
+    ESPIPE,
+    EBADF,
+    ENXIO,
+    ECONNRESET,
+    ECONNREFUSED,
+    ENOTCONN,
+    ETIMEDOUT,
+    EOVERFLOW,
 ];
+const WRITE: &[u32] = &[
+    EINTR,
+    EAGAIN,
+    EIO,
+    EINVAL,
+    ENOSPC,
+    EDQUOT,
+    EFBIG,
+    ENOMEM,
+    ESPIPE,
+    EPIPE,
+    EBADF,
+    ENXIO,
+    EPERM,
+    ECONNRESET,
+    ENOTCONN,
+    EDESTADDRREQ,
+    ENOBUFS,
+    EMSGSIZE,
+    ETIMEDOUT,
+];
+const STAT: &[u32] = &[EBADF, EIO, ENOMEM, EOVERFLOW];
+const SEEK: &[u32] = &[EBADF, EINVAL, ESPIPE, EOVERFLOW, ENXIO];
+const TRUNCATE: &[u32] = &[EINTR, EBADF, EINVAL, EFBIG, EIO, EPERM, ETXTBSY, ENOSPC, EDQUOT, EROFS];
+const SYNC: &[u32] = &[EINTR, EBADF, EINVAL, EIO, ENOSPC, EDQUOT, EROFS];
+const LIST: &[u32] = &[EBADF, EINVAL, EIO, ENOENT, ENOTDIR, ENOMEM];
+/// What a path may fail with, whatever is done with it.
 const PATH: &[u32] = &[
     ENOENT,
     ENOTDIR,
     EACCES,
     EPERM,
-    EEXIST,
-    EISDIR,
     ELOOP,
     ENAMETOOLONG,
-    EROFS,
-    ENOSPC,
-    EDQUOT,
     ENOMEM,
     EMFILE,
     ENFILE,
     EIO,
     EINVAL,
-    ENOTEMPTY,
     EXDEV,
-    EMLINK,
-    EBUSY,
-    ETXTBSY,
     ENODEV,
     ENXIO,
     EOVERFLOW,
-    EINTR,
     EAGAIN,
     ENOSYS,
     EOPNOTSUPP,
 ];
+/// What opening or changing may fail with besides.
+const CHANGE: &[u32] =
+    &[EEXIST, EISDIR, EROFS, ENOSPC, EDQUOT, ENOTEMPTY, EMLINK, EBUSY, ETXTBSY, EINTR, EFBIG];
+/// What every call on a socket may fail with: an error of the network may show at any of them.
 const SOCKET: &[u32] = &[
     EINTR,
     EAGAIN,
+    EINVAL,
+    EBADF,
+    EIO,
+    ENOMEM,
+    ENOBUFS,
     EACCES,
     EPERM,
-    EADDRINUSE,
     EADDRNOTAVAIL,
     EAFNOSUPPORT,
-    EALREADY,
     ECONNABORTED,
     ECONNREFUSED,
     ECONNRESET,
-    EDESTADDRREQ,
     EHOSTDOWN,
     EHOSTUNREACH,
-    EINPROGRESS,
-    EINVAL,
-    EISCONN,
-    EMFILE,
-    EMSGSIZE,
     ENETDOWN,
     ENETUNREACH,
-    ENFILE,
-    ENOBUFS,
-    ENOMEM,
-    ENOPROTOOPT,
     ENOTCONN,
     EOPNOTSUPP,
-    EPIPE,
     EPROTO,
-    EPROTONOSUPPORT,
     ETIMEDOUT,
-    ESOCKTNOSUPPORT,
-    EDOM,
-    EIO,
-    EBADF,
     ENODEV,
-    EPROTOTYPE,
 ];
+const SOCKET_OPEN: &[u32] = &[EMFILE, ENFILE, EPROTONOSUPPORT, ESOCKTNOSUPPORT, EPROTOTYPE, ENOPROTOOPT];
+const SOCKET_CONNECT: &[u32] = &[EADDRINUSE, EALREADY, EINPROGRESS, EISCONN, EPROTOTYPE];
+const SOCKET_SEND: &[u32] = &[EDESTADDRREQ, EISCONN, EMSGSIZE, EPIPE, EALREADY, EINPROGRESS, EADDRINUSE];
+const SOCKET_OPTION: &[u32] = &[ENOPROTOOPT, EDOM, EADDRINUSE];
 
-/// Errors that each call may return.
-fn allowed(call: HostCall) -> &'static [u32] {
+/// Errors that each call may return, in two lists.
+fn allowed(call: HostCall) -> [&'static [u32]; 2] {
     use HostCall::*;
     match call {
-        Log | Exit | Yield | SignalsTake | ClockRead | Unpark | ThreadInterrupt => &[],
-        ThreadCreate => &[EAGAIN, ENOMEM],
-        Park => &[EINTR, ETIMEDOUT],
-        PageMap | PageProtect | PageUnmap | PageDiscard | PageMove => &[ENOMEM],
-        ImageOpen | ImageClose | PathOpen | PathStat | PathReadLink | PathChange | VolumeStat => PATH,
-        FdRead | FdWrite | FdReadAt | FdWriteAt | FdTruncate | FdSync | FdSeek | FdReadDirectory
-        | FdClose | FdStat => FILE,
-        FdPoll | EpollWait => &[EINTR, ENOMEM, EINVAL],
-        FdIoctl => &[ENOTTY, EINVAL, EINTR, EIO, EPERM],
-        FdSetNonblocking => &[EPERM],
-        EpollOpen => &[EMFILE, ENFILE, ENOMEM],
-        EpollControl => &[EPERM, EEXIST, ENOENT, ENOMEM, ENOSPC, EINVAL, ELOOP],
-        SocketOpen | SocketBind | SocketListen | SocketAccept | SocketConnect | SocketSend
-        | SocketReceive | SocketGetOption | SocketSetOption | SocketName | SocketShutdown => SOCKET,
+        Log | Exit | Yield | SignalsTake | ClockRead | Unpark | ThreadInterrupt | FdClose | ImageClose => {
+            [&[], &[]]
+        }
+        ThreadCreate => [&[EAGAIN, ENOMEM], &[]],
+        Park => [&[EINTR, ETIMEDOUT], &[]],
+        PageMap | PageProtect | PageUnmap | PageDiscard | PageMove => [&[ENOMEM], &[]],
+        ImageOpen | PathOpen | PathChange => [PATH, CHANGE],
+        PathStat | PathReadLink | VolumeStat => [PATH, &[]],
+        FdRead | FdReadAt => [READ, &[]],
+        FdWrite | FdWriteAt => [WRITE, &[]],
+        FdStat => [STAT, &[]],
+        FdSeek => [SEEK, &[]],
+        FdTruncate => [TRUNCATE, &[]],
+        FdSync => [SYNC, &[]],
+        FdReadDirectory => [LIST, &[]],
+        FdPoll | EpollWait => [&[EINTR, ENOMEM, EINVAL], &[]],
+        FdIoctl => [&[ENOTTY, EINVAL, EINTR, EIO, EPERM], &[]],
+        FdSetNonblocking => [&[EPERM], &[]],
+        EpollOpen => [&[EMFILE, ENFILE, ENOMEM], &[]],
+        EpollControl => [&[EPERM, EEXIST, ENOENT, ENOMEM, ENOSPC, EINVAL, ELOOP], &[]],
+        SocketOpen | SocketAccept => [SOCKET, SOCKET_OPEN],
+        SocketBind | SocketConnect | SocketListen => [SOCKET, SOCKET_CONNECT],
+        SocketSend => [SOCKET, SOCKET_SEND],
+        SocketReceive | SocketName | SocketShutdown => [SOCKET, &[]],
+        SocketGetOption | SocketSetOption => [SOCKET, SOCKET_OPTION],
     }
+}
+
+/// Whether a call may honestly fail with this errno (positive).
+pub fn may_fail_with(call: HostCall, errno: i32) -> bool {
+    let known = |list: &[u32]| u32::try_from(errno).is_ok_and(|errno| list.contains(&errno));
+    allowed(call).into_iter().any(known)
 }
 
 /// Turns a negative result into an error of the call's own set; anything else is `EIO`.
 pub(super) fn admit(call: HostCall, result: i64) -> HostError {
-    match result.checked_neg().and_then(|errno| u32::try_from(errno).ok()) {
-        Some(errno) if allowed(call).contains(&errno) => HostError(errno as i32),
+    match result.checked_neg().and_then(|errno| i32::try_from(errno).ok()) {
+        Some(errno) if may_fail_with(call, errno) => HostError(errno),
         _ => HostError::IO,
     }
 }

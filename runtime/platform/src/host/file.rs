@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use casemate_abi::{HostCall, HostStat, PathOperation, PollEntry};
 
-use super::{HostError, SIDE, TRANSFER_LIMIT, buffer, call_raw, put, read_u64};
+use super::{HostError, SIDE, TRANSFER_LIMIT, buffer, call_done, call_raw, put, read_u64};
 use crate::boundary::HostRange;
 use crate::user;
 
@@ -192,7 +192,7 @@ pub fn fd_poll(entries: &mut [PollEntry], timeout_ns: Option<u64>) -> Result<usi
         put(range, position as u64 * 8, &bytes)?;
     }
     let args = [range.address(), entries.len() as u64, timeout_ns.unwrap_or(u64::MAX), 0, 0, 0];
-    call_raw(HostCall::FdPoll, args)?;
+    admit_count(call_raw(HostCall::FdPoll, args)?, entries.len())?;
     let mut ready = 0;
     for (position, entry) in entries.iter_mut().enumerate() {
         let word = read_u64(range, position as u64 * 8)?;
@@ -206,7 +206,7 @@ pub fn fd_poll(entries: &mut [PollEntry], timeout_ns: Option<u64>) -> Result<usi
 pub fn fd_ioctl(fd: &HostFd, request: u32, argument: &mut [u8]) -> Result<(), HostError> {
     let range = buffer();
     put(range, SIDE, argument)?;
-    call_raw(
+    call_done(
         HostCall::FdIoctl,
         [fd.arg(), request as u64, range.address() + SIDE, argument.len() as u64, 0, 0],
     )?;
@@ -215,18 +215,23 @@ pub fn fd_ioctl(fd: &HostFd, request: u32, argument: &mut [u8]) -> Result<(), Ho
 
 /// ioctl(2) whose argument is a number.
 pub fn fd_ioctl_value(fd: &HostFd, request: u32, value: u32) -> Result<(), HostError> {
-    call_raw(HostCall::FdIoctl, [fd.arg(), request as u64, value as u64, 0, 0, 0]).map(drop)
+    call_done(HostCall::FdIoctl, [fd.arg(), request as u64, value as u64, 0, 0, 0])
 }
 
 /// Sets or clears O_NONBLOCK on the host's open description; returns whether it was set before.
 pub fn fd_set_nonblocking(fd: &HostFd, nonblocking: bool) -> Result<bool, HostError> {
-    Ok(call_raw(HostCall::FdSetNonblocking, [fd.arg(), nonblocking as u64, 0, 0, 0, 0])? == 1)
+    let before = call_raw(HostCall::FdSetNonblocking, [fd.arg(), nonblocking as u64, 0, 0, 0, 0])?;
+    Ok(admit_count(before, 1)? == 1)
 }
 
+/// Reads a file status and checks its form: one of the seven types, permission bits and no others, a size that a file may have.
+/// What it says of the file stays the host's word.
 fn read_stat(range: HostRange, offset: u64) -> Result<HostStat, HostError> {
+    /// S_IFIFO S_IFCHR S_IFDIR S_IFBLK S_IFREG S_IFLNK S_IFSOCK, shifted down.
+    const TYPES: [u32; 7] = [1, 2, 4, 6, 8, 10, 12];
     let word = |index: u64| read_u64(range, offset + index * 8);
     let (mode_nlink, uid_gid) = (word(2)?, word(3)?);
-    Ok(HostStat {
+    let stat = HostStat {
         dev: word(0)?,
         ino: word(1)?,
         mode: mode_nlink as u32,
@@ -239,31 +244,35 @@ fn read_stat(range: HostRange, offset: u64) -> Result<HostStat, HostError> {
         atime_ns: word(7)? as i64,
         mtime_ns: word(8)? as i64,
         ctime_ns: word(9)? as i64,
-    })
-    .and_then(|stat| if stat.size <= i64::MAX as u64 { Ok(stat) } else { Err(HostError::IO) })
+    };
+    let good =
+        TYPES.contains(&(stat.mode >> 12)) && stat.size <= i64::MAX as u64 && stat.blocks <= i64::MAX as u64;
+    if good { Ok(stat) } else { Err(HostError::IO) }
 }
 
 /// fstat(2). The values are the host's word.
 pub fn fd_stat(fd: &HostFd) -> Result<HostStat, HostError> {
     let range = buffer();
-    call_raw(HostCall::FdStat, [fd.arg(), range.address() + SIDE, 0, 0, 0, 0])?;
+    call_done(HostCall::FdStat, [fd.arg(), range.address() + SIDE, 0, 0, 0, 0])?;
     read_stat(range, SIDE)
 }
 
 /// ftruncate(2).
 pub fn fd_truncate(fd: &HostFd, size: u64) -> Result<(), HostError> {
-    call_raw(HostCall::FdTruncate, [fd.arg(), size, 0, 0, 0, 0]).map(drop)
+    call_done(HostCall::FdTruncate, [fd.arg(), size, 0, 0, 0, 0])
 }
 
-/// lseek(2); `whence` is SEEK_SET, SEEK_CUR or SEEK_END. The position is the host's word.
+/// lseek(2); `whence` is SEEK_SET, SEEK_CUR or SEEK_END. With the last two the position is the host's word.
 pub fn fd_seek(fd: &HostFd, offset: i64, whence: u32) -> Result<u64, HostError> {
+    // A result is never negative, so it is a position that a file may have.
     let position = call_raw(HostCall::FdSeek, [fd.arg(), offset as u64, u64::from(whence), 0, 0, 0])?;
-    if position <= i64::MAX as u64 { Ok(position) } else { Err(HostError::IO) }
+    let wrong = whence == linux_raw_sys::general::SEEK_SET && position != offset as u64;
+    if wrong { Err(HostError::IO) } else { Ok(position) }
 }
 
 /// fsync(2), or fdatasync(2).
 pub fn fd_sync(fd: &HostFd, data_only: bool) -> Result<(), HostError> {
-    call_raw(HostCall::FdSync, [fd.arg(), data_only as u64, 0, 0, 0, 0]).map(drop)
+    call_done(HostCall::FdSync, [fd.arg(), data_only as u64, 0, 0, 0, 0])
 }
 
 /// getdents64(2): raw entries as the host gives them, not yet checked; parse with care.
@@ -297,7 +306,7 @@ pub fn path_open(volume: u32, path: &[u8], flags: u32, mode: u32) -> Result<Host
 pub fn path_stat(volume: u32, path: &[u8]) -> Result<HostStat, HostError> {
     let range = buffer();
     stage_path(range, 0, path)?;
-    call_raw(
+    call_done(
         HostCall::PathStat,
         [volume as u64, range.address(), path.len() as u64, range.address() + SIDE, 0, 0],
     )?;
@@ -312,7 +321,9 @@ pub fn path_read_link(volume: u32, path: &[u8]) -> Result<Vec<u8>, HostError> {
         [volume as u64, range.address(), path.len() as u64, range.address() + SIDE, PATH_LIMIT as u64, 0];
     let count = call_raw(HostCall::PathReadLink, args)?;
     let mut target = alloc::vec![0; admit_count(count, PATH_LIMIT)?];
-    if range.read(SIDE, &mut target) { Ok(target) } else { Err(HostError::IO) }
+    // No link is empty, none holds NUL.
+    let good = range.read(SIDE, &mut target) && !target.is_empty() && !target.contains(&0);
+    if good { Ok(target) } else { Err(HostError::IO) }
 }
 
 /// An operation on one name of a host directory; `a` and `b` as [`PathOperation`] says.
@@ -326,7 +337,7 @@ pub fn path_change(
     let range = buffer();
     stage_path(range, 0, path)?;
     let args = [operation as u64, volume as u64, range.address(), path.len() as u64, a, b];
-    call_raw(HostCall::PathChange, args).map(drop)
+    call_done(HostCall::PathChange, args)
 }
 
 /// An operation with two names: rename, link, or symlink (`second` is then the target text).
@@ -342,13 +353,13 @@ pub fn path_change_two(
     stage_path(range, path.len() as u64, second)?;
     let args =
         [operation as u64, volume as u64, range.address(), path.len() as u64, second.len() as u64, flags];
-    call_raw(HostCall::PathChange, args).map(drop)
+    call_done(HostCall::PathChange, args)
 }
 
 /// statfs(2) of a host directory: block size, blocks, free, available, files, free files.
 pub fn volume_stat(volume: u32) -> Result<[u64; 6], HostError> {
     let range = buffer();
-    call_raw(HostCall::VolumeStat, [volume as u64, range.address() + SIDE, 0, 0, 0, 0])?;
+    call_done(HostCall::VolumeStat, [volume as u64, range.address() + SIDE, 0, 0, 0, 0])?;
     let mut values = [0; 6];
     for (index, value) in values.iter_mut().enumerate() {
         *value = read_u64(range, SIDE + index as u64 * 8)?;
@@ -369,7 +380,10 @@ impl ImageMapping {
         let range = buffer();
         put(range, 0, digest)?;
         stage_path(range, 32, path)?;
-        call_raw(HostCall::ImageOpen, [range.address(), path.len() as u64, range.address() + SIDE, 0, 0, 0])?;
+        call_done(
+            HostCall::ImageOpen,
+            [range.address(), path.len() as u64, range.address() + SIDE, 0, 0, 0],
+        )?;
         let handle = read_u64(range, SIDE)?;
         let (size, address) = (read_u64(range, SIDE + 8)?, read_u64(range, SIDE + 16)?);
         match HostRange::new(address, size) {

@@ -14,7 +14,7 @@ use casemate_abi::{HOST_BUFFER_SIZE, HostCall, HostThread};
 use crate::area;
 use crate::boundary::HostRange;
 
-pub use errors::HostError;
+pub use errors::{HostError, may_fail_with};
 pub use file::*;
 pub use socket::*;
 
@@ -40,28 +40,59 @@ pub(crate) fn current_call() -> Option<HostCall> {
     HostCall::from_number(mark.checked_sub(1)? as u64)
 }
 
+/// Why the run must end, from a thread that cannot end it itself.
+static BROKEN: crate::sync::Once<&'static str> = crate::sync::Once::new();
+
+/// Ends the run at the next host call of any thread that can make one.
+pub(crate) fn break_off(reason: &'static str) {
+    let _ = BROKEN.set(reason);
+}
+
 /// Makes a host call; a negative result is an error from the call's own set.
 pub(crate) fn call_raw(call: HostCall, args: [u64; 6]) -> Result<u64, HostError> {
     let function = HOST_CALL.load(Relaxed);
     if function == 0 || !area::is_ready() {
         return Err(HostError::IO);
     }
+    if let Some(reason) = BROKEN.get()
+        && !matches!(call, HostCall::Log | HostCall::Exit)
+    {
+        crate::console::fatal(reason);
+    }
     let area = area::current();
-    // SAFETY: the area is this thread's; `host_thread` was checked to lie outside the enclave and the loader keeps it for the
-    // thread's life. On `direct` the function pointer came from the loader, which has all rights over this process anyway.
+    // SAFETY: the area is this thread's.
+    let host_thread = unsafe { (*area).host_thread };
+    // The arguments are the block's first field. A host that takes the block away gets no call.
+    const { assert!(core::mem::offset_of!(HostThread, args) == 0) };
+    if !put_arguments(host_thread, &args) {
+        return Err(HostError::IO);
+    }
+    // SAFETY: the area is this thread's. On `direct` the function pointer came from the loader, which has all rights over this
+    // process anyway.
     let result = unsafe {
-        let host_thread = (*area).host_thread as *mut HostThread;
-        core::ptr::addr_of_mut!((*host_thread).args).write_volatile(args);
         (*area).reserved = call as u32 + 1;
         let function: extern "C" fn(u64, *mut u64) -> i64 = core::mem::transmute(function);
-        let result = function(call as u64, host_thread.cast());
+        let result = function(call as u64, host_thread as *mut u64);
         (*area).reserved = 0;
         result
     };
     if result >= 0 { Ok(result as u64) } else { Err(errors::admit(call, result)) }
 }
 
-/// The third to sixth argument after a call that returns values in them.
+fn put_arguments(host_thread: u64, args: &[u64; 6]) -> bool {
+    HostRange::new(host_thread, size_of::<[u64; 6]>() as u64)
+        .is_some_and(|range| range.write(0, zerocopy::IntoBytes::as_bytes(args)))
+}
+
+/// A host call whose only honest results are 0 and errors.
+pub(crate) fn call_done(call: HostCall, args: [u64; 6]) -> Result<(), HostError> {
+    match call_raw(call, args)? {
+        0 => Ok(()),
+        _ => Err(HostError::IO),
+    }
+}
+
+/// The calling thread's host buffer.
 fn buffer() -> HostRange {
     // SAFETY: the area is this thread's; its buffer address was checked when the thread entered.
     let address = unsafe { (*area::current()).host_buffer };
@@ -85,7 +116,8 @@ fn put(buffer: HostRange, offset: u64, bytes: &[u8]) -> Result<(), HostError> {
 /// Writes bytes to the loader's standard error.
 pub(crate) fn log(bytes: &[u8]) {
     let buffer = buffer();
-    if put(buffer, SIDE, &bytes[..bytes.len().min(4096)]).is_ok() {
+    let bytes = &bytes[..bytes.len().min(4096)];
+    if put(buffer, SIDE, bytes).is_ok() {
         let _ = call_raw(HostCall::Log, [buffer.address() + SIDE, bytes.len() as u64, 0, 0, 0, 0]);
     }
 }
@@ -114,8 +146,8 @@ pub fn take_signals() -> u64 {
     const ADMITTED: u64 =
         !(1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 10 | 1 << 18 | 1 << 30) & 0x7fff_ffff;
     let buffer = buffer();
-    match call_raw(HostCall::SignalsTake, [buffer.address() + SIDE, 0, 0, 0, 0, 0]) {
-        Ok(_) => read_u64(buffer, SIDE).unwrap_or(0) & ADMITTED,
+    match call_done(HostCall::SignalsTake, [buffer.address() + SIDE, 0, 0, 0, 0, 0]) {
+        Ok(()) => read_u64(buffer, SIDE).unwrap_or(0) & ADMITTED,
         Err(_) => 0,
     }
 }
@@ -123,6 +155,6 @@ pub fn take_signals() -> u64 {
 /// The host's clocks: realtime, monotonic, boot time, in ns; not checked against each other.
 pub(crate) fn read_clocks() -> Option<[u64; 3]> {
     let buffer = buffer();
-    call_raw(HostCall::ClockRead, [buffer.address() + SIDE, 0, 0, 0, 0, 0]).ok()?;
+    call_done(HostCall::ClockRead, [buffer.address() + SIDE, 0, 0, 0, 0, 0]).ok()?;
     Some([read_u64(buffer, SIDE).ok()?, read_u64(buffer, SIDE + 8).ok()?, read_u64(buffer, SIDE + 16).ok()?])
 }

@@ -6,7 +6,8 @@ use casemate_abi::{EpollEntry, HostCall};
 
 use super::file::{admit_count, stage};
 use super::{
-    Bytes, HostError, HostFd, Received, SIDE, TRANSFER_LIMIT, TransferError, buffer, call_raw, put, read_u64,
+    Bytes, HostError, HostFd, Received, SIDE, TRANSFER_LIMIT, TransferError, buffer, call_done, call_raw,
+    put, read_u64,
 };
 
 /// Largest socket address (sizeof struct sockaddr_storage).
@@ -31,18 +32,18 @@ fn stage_address(address: &[u8]) -> Result<u64, HostError> {
 /// bind(2).
 pub fn socket_bind(fd: &HostFd, address: &[u8]) -> Result<(), HostError> {
     let at = stage_address(address)?;
-    call_raw(HostCall::SocketBind, [fd.arg(), at, address.len() as u64, 0, 0, 0]).map(drop)
+    call_done(HostCall::SocketBind, [fd.arg(), at, address.len() as u64, 0, 0, 0])
 }
 
 /// listen(2).
 pub fn socket_listen(fd: &HostFd, backlog: u32) -> Result<(), HostError> {
-    call_raw(HostCall::SocketListen, [fd.arg(), backlog as u64, 0, 0, 0, 0]).map(drop)
+    call_done(HostCall::SocketListen, [fd.arg(), backlog as u64, 0, 0, 0, 0])
 }
 
 /// connect(2).
 pub fn socket_connect(fd: &HostFd, address: &[u8]) -> Result<(), HostError> {
     let at = stage_address(address)?;
-    call_raw(HostCall::SocketConnect, [fd.arg(), at, address.len() as u64, 0, 0, 0]).map(drop)
+    call_done(HostCall::SocketConnect, [fd.arg(), at, address.len() as u64, 0, 0, 0])
 }
 
 fn read_address(length: u64) -> Result<Vec<u8>, HostError> {
@@ -110,7 +111,7 @@ pub fn socket_receive(fd: &HostFd, length: usize, flags: u32) -> Result<Received
         return Err(HostError::IO);
     }
     let address = read_address(read_u64(range, SIDE + 24)?)?;
-    let flags = read_u64(range, SIDE + 32)? as u32;
+    let flags = u32::try_from(read_u64(range, SIDE + 32)?).map_err(|_| HostError::IO)?;
     Ok(ReceivedMessage { data: Received::new(range, present), address, flags, count: count as usize })
 }
 
@@ -132,12 +133,12 @@ pub fn socket_set_option(fd: &HostFd, level: u32, name: u32, value: &[u8]) -> Re
     let range = buffer();
     put(range, SIDE, value)?;
     let args = [fd.arg(), level as u64, name as u64, range.address() + SIDE, value.len() as u64, 0];
-    call_raw(HostCall::SocketSetOption, args).map(drop)
+    call_done(HostCall::SocketSetOption, args)
 }
 
 /// shutdown(2).
 pub fn socket_shutdown(fd: &HostFd, how: u32) -> Result<(), HostError> {
-    call_raw(HostCall::SocketShutdown, [fd.arg(), how as u64, 0, 0, 0, 0]).map(drop)
+    call_done(HostCall::SocketShutdown, [fd.arg(), how as u64, 0, 0, 0, 0])
 }
 
 /// epoll_create1(2).
@@ -153,8 +154,7 @@ pub fn epoll_control(
     events: u32,
     data: u64,
 ) -> Result<(), HostError> {
-    call_raw(HostCall::EpollControl, [epoll.arg(), operation as u64, fd.arg(), events as u64, data, 0])
-        .map(drop)
+    call_done(HostCall::EpollControl, [epoll.arg(), operation as u64, fd.arg(), events as u64, data, 0])
 }
 
 /// epoll_pwait2(2) for at most `capacity` events; `None` waits without end. `data` values are the host's word: look them up, never trust them.
@@ -163,13 +163,15 @@ pub fn epoll_wait(
     capacity: usize,
     timeout_ns: Option<u64>,
 ) -> Result<Vec<EpollEntry>, HostError> {
+    /// EPOLLIN to EPOLLRDHUP: the events proper, without the manner of reporting.
+    const EVENTS: u32 = 0x27df;
     let range = buffer();
     let capacity = capacity.min(1024);
     let args = [epoll.arg(), range.address(), capacity as u64, timeout_ns.unwrap_or(u64::MAX), 0, 0];
     let count = admit_count(call_raw(HostCall::EpollWait, args)?, capacity)?;
     let mut entries = Vec::with_capacity(count);
     for index in 0..count as u64 {
-        let events = read_u64(range, index * 16)? as u32;
+        let events = read_u64(range, index * 16)? as u32 & EVENTS;
         entries.push(EpollEntry { events, reserved: 0, data: read_u64(range, index * 16 + 8)? });
     }
     Ok(entries)
