@@ -319,16 +319,18 @@ impl Layout {
         let mut page = [0; PAGE_SIZE];
         for region in &self.regions {
             let secinfo = SecInfo::new(measured_flags(region.flags));
+            if !region.measured {
+                measurement.add_run(region.offset, region.pages, &secinfo);
+                continue;
+            }
             let same_everywhere = region.content == Content::Zero;
             for index in 0..region.pages {
                 let offset = region.offset + index * PAGE;
                 measurement.add(offset, &secinfo);
-                if region.measured {
-                    if index == 0 || !same_everywhere {
-                        self.read_page(image, region, index, &mut page);
-                    }
-                    measurement.extend_page(offset, &page);
+                if index == 0 || !same_everywhere {
+                    self.read_page(image, region, index, &mut page);
                 }
+                measurement.extend_page(offset, &page);
             }
         }
         measurement.value()

@@ -75,6 +75,99 @@ def build(
 
 
 @app.command()
+def measure(
+    source: Annotated[str, typer.Argument(help="The original image, as casemate build takes it.")],
+    manifest: Annotated[Path | None, typer.Option("--manifest", help="As for casemate build.")] = None,
+    insecure_args: Annotated[bool, typer.Option("--insecure-args", help="As for casemate build.")] = False,
+    max_unpacked_size: Annotated[str, typer.Option(help="As for casemate build.")] = "64G",
+    max_entries: Annotated[int, typer.Option(min=1, help="As for casemate build.")] = 5_000_000,
+    json_output: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+) -> None:
+    """Compute from the original image what MRENCLAVE its shielded image has. Writes nothing."""
+    from casemate.cli.build import parse_size
+    from casemate.cli.verify import measure_command
+    from casemate.image.build import BuildOptions
+
+    options = BuildOptions(manifest, insecure_args, parse_size(max_unpacked_size), max_entries, fill_cache=False)
+    measure_command(source, options, json_output)
+
+
+@app.command("verify-image")
+def verify_image(
+    image: Annotated[str, typer.Argument(help="The shielded image, signed or not.")],
+    source: Annotated[str, typer.Option("--from", help="The original image, as casemate build takes it.")],
+    manifest: Annotated[Path | None, typer.Option("--manifest", help="As for casemate build.")] = None,
+    insecure_args: Annotated[bool, typer.Option("--insecure-args", help="As for casemate build.")] = False,
+    max_unpacked_size: Annotated[str, typer.Option(help="As for casemate build.")] = "64G",
+    max_entries: Annotated[int, typer.Option(min=1, help="As for casemate build.")] = 5_000_000,
+    json_output: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+) -> None:
+    """Say whether a shielded image is exactly what this version builds, and if not, the first difference."""
+    from casemate.cli.build import parse_size
+    from casemate.cli.verify import verify_command
+    from casemate.image.build import BuildOptions
+
+    options = BuildOptions(manifest, insecure_args, parse_size(max_unpacked_size), max_entries, fill_cache=False)
+    verify_command(image, source, options, json_output)
+
+
+@app.command()
+def sign(
+    image: Annotated[str, typer.Argument(help="A shielded image: oci:…, oci-archive:… or docker-archive:…")],
+    output: Annotated[
+        str | None, typer.Option("--output", "-o", help="Where the signed image goes; may be the same place.")
+    ] = None,
+    key: Annotated[Path | None, typer.Option("--key", help="The signing key, as casemate key new makes it.")] = None,
+    passphrase_file: Annotated[
+        Path | None, typer.Option("--passphrase-file", help="Read the key's passphrase from this file.")
+    ] = None,
+    emit: Annotated[
+        Path | None,
+        typer.Option("--emit", help="Write what is to be signed elsewhere: TBS, and TBS.static for a second enclave."),
+    ] = None,
+    attach: Annotated[
+        list[Path] | None, typer.Option("--attach", help="A signature made elsewhere (raw); once for each enclave.")
+    ] = None,
+    public_key: Annotated[
+        Path | None, typer.Option("--public-key", help="The public key of the attached signatures, in PEM.")
+    ] = None,
+    date: Annotated[
+        str | None,
+        typer.Option("--date", help="Day of signing, YYYY-MM-DD or today. Default: when the image was created."),
+    ] = None,
+    isv_prod_id: Annotated[
+        int | None, typer.Option("--isv-prod-id", min=0, max=65535, help="Product number. Default: the manifest's.")
+    ] = None,
+    isv_svn: Annotated[
+        int | None, typer.Option("--isv-svn", min=0, max=65535, help="Security version. Default: the manifest's.")
+    ] = None,
+    debug: Annotated[
+        bool | None, typer.Option("--debug/--no-debug", help="Whether the host may debug it. Default: the manifest's.")
+    ] = None,
+    json_output: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Measure and sign the enclaves of a shielded image."""
+    from casemate.cli.sign import SignArguments, sign_command
+
+    sign_command(
+        SignArguments(
+            image=image,
+            output=output,
+            key=key,
+            passphrase_file=passphrase_file,
+            emit=emit,
+            attach=attach or [],
+            public_key=public_key,
+            date=date,
+            isv_prod_id=isv_prod_id,
+            isv_svn=isv_svn,
+            debug=debug,
+            json_output=json_output,
+        )
+    )
+
+
+@app.command()
 def info(
     image: Annotated[str, typer.Argument(help="A shielded image: oci:…, oci-archive:… or docker-archive:…")],
     json_output: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,

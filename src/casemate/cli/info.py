@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import json
 import shlex
+from pathlib import Path
 from typing import Any
 
+import typer
+
+from casemate._core import SigStruct, enclave_variants
+from casemate.cli.sigstruct import show_file
+from casemate.enclave import describe as sigstructs
+from casemate.enclave.measure import variants
 from casemate.image.descriptors import sha256_digest
 from casemate.image.references import DESTINATION_TRANSPORTS, parse_reference
 from casemate.image.shielded import (
@@ -15,23 +22,32 @@ from casemate.image.shielded import (
     LABEL_VERSION,
     LOADER,
     MANIFEST,
+    MEASURED,
     read_bundle,
 )
 from casemate.image.sources import open_source
+from casemate.manifest.canonical import parse_canonical
 
 
 def info_command(reference: str, json_output: bool) -> None:
+    """Of an image, or of a SIGSTRUCT in a file of its own."""
+    if Path(reference).is_file():
+        show_file(Path(reference), json_output)
+        return
     value = describe(reference)
     if json_output:
         print(json.dumps(value))
     else:
         _print_rows(value)
+    if any(each["problem"] for each in value["signatures"]):
+        raise typer.Exit(1)
 
 
 def describe(reference: str) -> dict[str, Any]:
     """Everything there is to say about a shielded image, as ``--json`` prints it."""
     with open_source(parse_reference(reference, DESTINATION_TRANSPORTS)) as image:
         files = read_bundle(image)
+        parse_canonical(files[MANIFEST], f"{image.reference}: {MANIFEST}")
         manifest = json.loads(files[MANIFEST])
         return {
             "image": str(image.reference),
@@ -50,8 +66,25 @@ def describe(reference: str) -> dict[str, Any]:
             "index_size": len(files[INDEX]),
             "user": image.config.user,
             "insecure": insecure_settings(manifest),
+            "signatures": _signatures(files, manifest),
             "manifest": manifest,
         }
+
+
+def _signatures(files: dict[str, bytes], manifest: dict[str, Any]) -> list[dict[str, Any]]:
+    """What each SIGSTRUCT of the image says, the preferred enclave's first; empty for an unsigned image."""
+    measured = {each.sigstruct_file: each for each in variants(manifest, files[ENCLAVE], files[MEASURED])}
+    found = []
+    for variant, name in enclave_variants("auto"):
+        if name not in files:
+            continue
+        value = {"variant": variant, **sigstructs.describe(SigStruct.from_bytes(files[name]))}
+        if name not in measured:
+            value["problem"] = value["problem"] or "the manifest allows no such enclave"
+        elif (mrenclave := measured[name].layout.measure().hex()) != value["mrenclave"]:
+            value["problem"] = value["problem"] or f"it is for another enclave: this one measures {mrenclave}"
+        found.append(value)
+    return found
 
 
 def insecure_settings(manifest: dict[str, Any]) -> list[str]:
@@ -98,9 +131,25 @@ def _print_rows(value: dict[str, Any]) -> None:
     ]
     if manifest["default_args"]:
         rows.insert(10, ("default arguments", _words(manifest["default_args"])))
+    if not value["signatures"]:
+        rows.append(("signed", "no: sign it with casemate sign"))
+    rows += _signature_rows(value["signatures"])
     rows += [("insecure", sentence) for sentence in value["insecure"]]
+    width = max(len(name) for name, _ in rows) + 2
     for name, text in rows:
-        print(f"{name:<18}{_printable(text)}")
+        print(f"{name:<{width}}{_printable(text)}")
+
+
+def _signature_rows(signatures: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """Each line once; with the variant's name where two signatures differ."""
+    tables = [(each["variant"], sigstructs.rows(each)) for each in signatures]
+    rows: list[tuple[str, str]] = []
+    for lines in zip(*(table for _, table in tables), strict=True):
+        if len(set(lines)) == 1:
+            rows.append(lines[0])
+        else:
+            rows += [(f"{label} ({tables[number][0]})", text) for number, (label, text) in enumerate(lines)]
+    return rows
 
 
 def _words(words: list[str]) -> str:

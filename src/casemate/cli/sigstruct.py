@@ -8,6 +8,9 @@ from typing import Annotated
 
 import typer
 
+# Enough to say of a larger file that it is none.
+_MAX_BYTES = 1 << 20
+
 sigstruct_app = typer.Typer(name="sigstruct", help="Look at SIGSTRUCT files.", no_args_is_help=True)
 
 
@@ -17,11 +20,17 @@ def show(
     json_output: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
     """Show measurement, signer, attributes and versions, and whether the signature is valid."""
+    show_file(file, json_output)
+
+
+def show_file(file: Path, json_output: bool) -> None:
+    """Exits with status 1 when EINIT would refuse the signature."""
     from casemate.enclave.describe import describe, read_sigstruct, rows
     from casemate.errors import describe_os_error
 
     try:
-        data = file.read_bytes()
+        with file.open("rb") as opened:
+            data = opened.read(_MAX_BYTES)
     except OSError as error:
         raise describe_os_error(error, "cannot read the SIGSTRUCT", str(file)) from None
     value = describe(read_sigstruct(data, str(file)))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from casemate import __version__
+from casemate._core import Index
 from casemate.errors import ImageError
 from casemate.image.config import ImageConfig
 from casemate.image.descriptors import canonical_json, sha256_digest
@@ -27,7 +28,7 @@ from casemate.image.shielded import (
     shielded_config,
     shielded_layer,
 )
-from casemate.image.sources import SourceImage, open_source
+from casemate.image.sources import Layer, SourceImage, open_source
 from casemate.image.view import ImageView
 from casemate.image.writers import OutputImage, write_image
 from casemate.loader.files import runtime_file
@@ -40,12 +41,18 @@ Progress = Callable[[str, int, int], None]
 """Told what is done, how many bytes more of it, and how many there are in all (0: not known)."""
 
 
+def quiet(_what: str, _more: int, _total: int) -> None:
+    """No progress."""
+
+
 @dataclass(frozen=True, slots=True)
 class BuildOptions:
     manifest: Path | None = None
     insecure_args: bool = False
     max_unpacked_bytes: int = DEFAULT_MAX_UNPACKED_BYTES
     max_entries: int = DEFAULT_MAX_ENTRIES
+    fill_cache: bool = True
+    """Whether scanned layers are kept for later builds; without it nothing at all is written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,38 +76,52 @@ class BuildResult:
         return asdict(self)
 
 
-def build(
-    source: Reference,
-    destination: Reference,
-    options: BuildOptions,
-    progress: Progress = lambda _what, _more, _total: None,
-) -> BuildResult:
-    """Shields ``source`` into ``destination``. The same inputs give the same bytes."""
-    bundle_parts = runtime_file(LOADER).read_bytes(), runtime_file(ENCLAVE).read_bytes()
+@dataclass(frozen=True, slots=True)
+class Shielded:
+    """What a source becomes, before anything of it is written."""
+
+    bundle: Bundle
+    layer: Layer
+    labels: dict[str, str]
+    config: dict[str, Any]
+    scanned: list[ScannedLayer]
+    index: Index
+    warnings: list[str]
+
+
+def shield(image: SourceImage, options: BuildOptions, progress: Progress = quiet) -> Shielded:
+    """Scans a source and makes its bundle, layer and configuration. The same inputs give the same bytes."""
+    loader, enclave = runtime_file(LOADER).read_bytes(), runtime_file(ENCLAVE).read_bytes()
+    _require_unshielded(image)
+    scanned = _scan(image, options, progress)
+    view = ImageView(scanned)
+    if view.lookup(f"/{DIRECTORY}", follow=False) is not None:
+        raise ImageError(
+            f"the image already holds /{DIRECTORY}",
+            where=str(image.reference),
+            remedy="shielding needs that name: build from the original image, or move what is there",
+        )
+    index = view.index.to_bytes()
+    manifest, warnings = _manifest(view, image.config, options, len(index))
+    bundle = Bundle(loader, enclave, index=index, manifest=manifest)
+    layer = shielded_layer(bundle, len(image.layers) + 1)
+    labels = {
+        LABEL_VERSION: __version__,
+        LABEL_MANIFEST: sha256_digest(manifest),
+        LABEL_INDEX: view.index.root_digest.hex(),
+        LABEL_SOURCE: image.digest,
+    }
+    return Shielded(bundle, layer, labels, shielded_config(image.config, layer, labels), scanned, view.index, warnings)
+
+
+def build(source: Reference, destination: Reference, options: BuildOptions, progress: Progress = quiet) -> BuildResult:
+    """Shields ``source`` into ``destination``."""
     with open_source(source) as image:
-        _require_unshielded(image)
-        scanned = _scan(image, options, progress)
-        view = ImageView(scanned)
-        if view.lookup(f"/{DIRECTORY}", follow=False) is not None:
-            raise ImageError(
-                f"the image already holds /{DIRECTORY}",
-                where=str(source),
-                remedy="shielding needs that name: build from the original image, or move what is there",
-            )
-        index = view.index.to_bytes()
-        manifest, warnings = _manifest(view, image.config, options, len(index))
-        bundle = Bundle(*bundle_parts, index=index, manifest=manifest)
-        layer = shielded_layer(bundle, len(image.layers) + 1)
-        labels = {
-            LABEL_VERSION: __version__,
-            LABEL_MANIFEST: sha256_digest(manifest),
-            LABEL_INDEX: view.index.root_digest.hex(),
-            LABEL_SOURCE: image.digest,
-        }
+        made = shield(image, options, progress)
         output = OutputImage(
-            config=canonical_json(shielded_config(image.config, layer, labels)),
-            layers=[*image.layers, layer],
-            plain_sizes=[*(each.facts.plain_size for each in scanned), layer.descriptor.size],
+            config=canonical_json(made.config),
+            layers=[*image.layers, made.layer],
+            plain_sizes={each.layer.diff_id: each.facts.plain_size for each in made.scanned},
             annotations=image.annotations,
         )
         total = sum(each.descriptor.size for each in output.layers)
@@ -110,14 +131,14 @@ def build(
             digest=digest,
             source=str(source),
             source_digest=image.digest,
-            manifest_digest=labels[LABEL_MANIFEST],
-            index_root=labels[LABEL_INDEX],
-            layer_digest=layer.descriptor.digest,
-            layer_size=layer.descriptor.size,
-            files=len(view.index),
-            cached_layers=sum(each.cached for each in scanned),
+            manifest_digest=made.labels[LABEL_MANIFEST],
+            index_root=made.labels[LABEL_INDEX],
+            layer_digest=made.layer.descriptor.digest,
+            layer_size=made.layer.descriptor.size,
+            files=len(made.index),
+            cached_layers=sum(each.cached for each in made.scanned),
             layers=len(image.layers),
-            warnings=warnings,
+            warnings=made.warnings,
         )
 
 
@@ -133,7 +154,9 @@ def _scan(image: SourceImage, options: BuildOptions, progress: Progress) -> list
     done: dict[str, ScannedLayer] = {}
     for layer in image.layers:
         if layer.diff_id not in done:
-            done[layer.diff_id] = scan_layer(layer, limits, lambda size: progress("reading", size, 0))
+            done[layer.diff_id] = scan_layer(
+                layer, limits, lambda size: progress("reading", size, 0), fill_cache=options.fill_cache
+            )
     return [done[layer.diff_id] for layer in image.layers]
 
 

@@ -7,12 +7,14 @@ import tempfile
 from pathlib import Path
 
 
-def cache_directory(*parts: str) -> Path:
-    """A directory in the cache, made if need be, readable by its owner only."""
+def cache_directory(*parts: str, make: bool = True) -> Path:
+    """A directory in the cache, made if need be (and with ``make``), readable by its owner only."""
     base = os.environ.get("XDG_CACHE_HOME", "")
     # The base directory specification: a relative path is invalid and ignored.
     root = Path(base) if base.startswith("/") else Path.home() / ".cache"
     path = root / "casemate"
+    if not make:
+        return path.joinpath(*parts)
     root.mkdir(parents=True, exist_ok=True)
     path.mkdir(mode=0o700, exist_ok=True)
     for part in parts:

@@ -57,9 +57,11 @@ class ScannedLayer:
     cached: bool
 
 
-def scan_layer(layer: Layer, limits: Limits, progress: Progress = lambda _size: None) -> ScannedLayer:
+def scan_layer(
+    layer: Layer, limits: Limits, progress: Progress = lambda _size: None, *, fill_cache: bool = True
+) -> ScannedLayer:
     """The layer's table and facts, from the cache where it has them."""
-    cache = _cache_file(layer)
+    cache = _cache_file(layer, make=fill_cache)
     known = _read_cache(cache) if cache else None
     if known is not None and layer.descriptor.digest in known[1].blobs:
         table, facts = known
@@ -68,7 +70,7 @@ def scan_layer(layer: Layer, limits: Limits, progress: Progress = lambda _size: 
         return ScannedLayer(layer, table, facts, cached=True)
     table, facts = _scan(layer, limits, progress)
     facts.blobs = sorted({layer.descriptor.digest, *(known[1].blobs if known else ())})
-    if cache:
+    if cache and fill_cache:
         _write_cache(cache, table, facts)
     return ScannedLayer(layer, table, facts, cached=False)
 
@@ -220,9 +222,9 @@ def clean_path(path: bytes, where: str) -> bytes:
 # --- The cache ------------------------------------------------------------------------------------------
 
 
-def _cache_file(layer: Layer) -> Path | None:
+def _cache_file(layer: Layer, *, make: bool) -> Path | None:
     try:
-        directory = cache_directory("layers")
+        directory = cache_directory("layers", make=make)
     except OSError:
         return None  # no home, or one that cannot be written: everything works, only slower
     digits = layer.diff_id.replace(":", "-")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
 from casemate.errors import ImageError
@@ -23,8 +23,30 @@ LABEL_VERSION = "io.casemate.version"
 LABEL_MANIFEST = "io.casemate.manifest.digest"
 LABEL_INDEX = "io.casemate.index.root"
 LABEL_SOURCE = "io.casemate.source.digest"
+# What signing says of the image, for registries and policies. Nothing trusts them: the SIGSTRUCTs say the same, signed.
+LABEL_MRENCLAVE = "io.casemate.mrenclave"
+LABEL_MRENCLAVE_STATIC = "io.casemate.mrenclave.static"
+LABEL_MRSIGNER = "io.casemate.mrsigner"
+LABEL_PROD_ID = "io.casemate.isv-prod-id"
+LABEL_SVN = "io.casemate.isv-svn"
+LABEL_DEBUG = "io.casemate.debug"
+LABEL_SIGNED_ON = "io.casemate.signed-on"
+SIGNING_LABELS = frozenset(
+    (
+        LABEL_MRENCLAVE,
+        LABEL_MRENCLAVE_STATIC,
+        LABEL_MRSIGNER,
+        LABEL_PROD_ID,
+        LABEL_SVN,
+        LABEL_DEBUG,
+        LABEL_SIGNED_ON,
+    )
+)
+SIGSTRUCT_EDMM, SIGSTRUCT_STATIC = "sigstruct.edmm", "sigstruct.static"
+SIGSTRUCT_FILES = (SIGSTRUCT_EDMM, SIGSTRUCT_STATIC)
 
 _MODES = {LOADER: 0o755, ENCLAVE: 0o755, INDEX: 0o644, MANIFEST: 0o644, MEASURED: 0o644}
+_SIGSTRUCT_BYTES, _SIGSTRUCT_MODE = 1808, 0o644
 _MEASURED = struct.Struct("<8sII32s16x")
 _MEASURED_MAGIC, _MEASURED_VERSION = b"CSMTMEAS", 1
 MAX_FILE_BYTES = 4 << 30
@@ -38,6 +60,14 @@ class Bundle:
     enclave: bytes
     index: bytes
     manifest: bytes
+    sigstructs: dict[str, bytes] = field(default_factory=dict)
+    """By file name; none before the image is signed."""
+
+    @classmethod
+    def from_files(cls, files: dict[str, bytes]) -> Bundle:
+        """From what ``read_bundle`` read."""
+        sigstructs = {name: files[name] for name in SIGSTRUCT_FILES if name in files}
+        return cls(files[LOADER], files[ENCLAVE], files[INDEX], files[MANIFEST], sigstructs)
 
     def files(self) -> dict[str, bytes]:
         return {
@@ -46,6 +76,7 @@ class Bundle:
             INDEX: self.index,
             MANIFEST: self.manifest,
             MEASURED: measured_block(self.manifest),
+            **self.sigstructs,
         }
 
 
@@ -58,7 +89,8 @@ def shielded_layer(bundle: Bundle, number: int) -> Layer:
     """The layer: names sorted, times and owners 0, not compressed (compressors differ between machines)."""
     pieces = [header(_entry(DIRECTORY, "dir", 0o755))]
     for name, data in sorted(bundle.files().items()):
-        pieces += (header(_entry(f"{DIRECTORY}/{name}", "file", _MODES[name], len(data))), data, padding(len(data)))
+        mode = _MODES.get(name, _SIGSTRUCT_MODE)
+        pieces += (header(_entry(f"{DIRECTORY}/{name}", "file", mode, len(data))), data, padding(len(data)))
     pieces.append(END)
     digest = hashlib.sha256()
     for piece in pieces:
@@ -109,6 +141,16 @@ def shielded_config(config: ImageConfig, layer: Layer, labels: dict[str, str]) -
     return raw
 
 
+def signed_config(config: ImageConfig, layer: Layer, labels: dict[str, str]) -> dict[str, Any]:
+    """A shielded image's configuration with another shielded layer and these labels of signing in place of others."""
+    raw: dict[str, Any] = config.copy().raw
+    kept = {name: text for name, text in config.labels.items() if name not in SIGNING_LABELS}
+    inner = raw.get("config") or {}
+    raw["config"] = {**inner, "Labels": {**kept, **labels}}
+    raw["rootfs"]["diff_ids"] = [*config.diff_ids[:-1], layer.diff_id]
+    return raw
+
+
 def _history_fits(history: object, layers: int) -> TypeGuard[list[dict[str, Any]]]:
     """Engines refuse a history whose steps do not match the layers, so a wrong one is dropped."""
     if not isinstance(history, list) or not all(isinstance(step, dict) for step in history):
@@ -127,7 +169,7 @@ def require_shielded(image: SourceImage) -> None:
 
 
 def read_bundle(image: SourceImage) -> dict[str, bytes]:
-    """The files of the shielded layer, checked against one another and the labels."""
+    """The files of the shielded layer, checked against one another and the labels. SIGSTRUCTs are not looked into."""
     require_shielded(image)
     layer = image.layers[-1]
     files: dict[str, bytes] = {}
@@ -135,7 +177,8 @@ def read_bundle(image: SourceImage) -> dict[str, bytes]:
         reader = TarReader(stream, layer.where)
         for entry in reader:
             name = entry.path.decode("utf-8", "backslashreplace").removeprefix(f"{DIRECTORY}/")
-            if entry.kind == "file" and name in _MODES and entry.size <= MAX_FILE_BYTES:
+            limit = _SIGSTRUCT_BYTES if name in SIGSTRUCT_FILES else MAX_FILE_BYTES if name in _MODES else -1
+            if entry.kind == "file" and entry.size <= limit:
                 files[name] = b"".join(reader.content())
             elif entry.kind != "dir" or entry.path.rstrip(b"/") != DIRECTORY.encode():
                 raise _damaged(image, f"its shielded layer holds '{name}'")
@@ -143,6 +186,9 @@ def read_bundle(image: SourceImage) -> dict[str, bytes]:
     missing = sorted(_MODES.keys() - files.keys())
     if missing:
         raise _damaged(image, f"its shielded layer lacks {', '.join(missing)}")
+    for name in SIGSTRUCT_FILES:
+        if len(files.get(name, bytes(_SIGSTRUCT_BYTES))) != _SIGSTRUCT_BYTES:
+            raise _damaged(image, f"its {name} is not {_SIGSTRUCT_BYTES} bytes long")
     if files[MEASURED] != measured_block(files[MANIFEST]):
         raise _damaged(image, "its measured block is not that of its manifest")
     if image.config.labels.get(LABEL_MANIFEST) != sha256_digest(files[MANIFEST]):

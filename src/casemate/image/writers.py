@@ -48,11 +48,12 @@ Progress = Callable[[int], None]
 
 @dataclass(slots=True)
 class OutputImage:
-    """What is written: layers, lowest first, with the sizes of their plain tars, and the configuration."""
+    """What is written: layers, lowest first, and the configuration."""
 
     config: bytes
     layers: list[Layer]
-    plain_sizes: list[int]
+    plain_sizes: dict[str, int] = field(default_factory=dict)
+    """Bytes of the plain tars by diff ID, where they are known already."""
     annotations: dict[str, str] = field(default_factory=dict)
 
     def manifest(self) -> bytes:
@@ -288,16 +289,23 @@ def _docker_members(reference: Reference, image: OutputImage) -> tuple[str, Iter
     names = [layer.diff_id.partition(":")[2] + ".tar" for layer in image.layers]
     tags = [docker_repo_tag(reference.name)] if reference.name else []
     manifest = canonical_json([{"Config": config_name, "Layers": names, "RepoTags": tags}])
-    sizes = {layer.diff_id: size for layer, size in zip(image.layers, image.plain_sizes, strict=True)}
 
     def items() -> Iterator[Member]:
         for layer in {layer.diff_id: layer for layer in image.layers}.values():
             name = layer.diff_id.partition(":")[2] + ".tar"
-            yield name, sizes[layer.diff_id], _ToTheEnd(PlainLayer(layer), layer)
+            size = image.plain_sizes.get(layer.diff_id)
+            yield name, _plain_size(layer) if size is None else size, _ToTheEnd(PlainLayer(layer), layer)
         yield _bytes_member(config_name, image.config)
         yield _bytes_member("manifest.json", manifest)
 
     return digest, items()
+
+
+def _plain_size(layer: Layer) -> int:
+    if layer.compression == "none":
+        return layer.descriptor.size
+    with PlainLayer(layer) as plain:
+        return sum(iter(lambda: len(plain.read(_PIECE)), 0))
 
 
 def _once(layers: list[Layer]) -> list[Layer]:
