@@ -15,8 +15,6 @@ HERE = Path(__file__).resolve().parent
 PROGRAMS = HERE / "programs"
 BUILD = HERE / "build"
 WARNINGS = ("-std=gnu11", "-Wall", "-Wextra", "-Werror")
-# A child that lives in the same address space as its parent cannot be linked to a fixed address.
-STARTS_CHILDREN = re.compile(r"\b(spawn_self|posix_spawnp?|vfork)\s*\(")
 DIRECTIVE = re.compile(r"^//: (only|flags) (.+)$", re.MULTILINE)
 
 
@@ -68,9 +66,7 @@ class Program:
     def command(self, variant: Variant, output: Path) -> list[str]:
         linking: list[str] = []
         if variant.linking == "static":
-            linking = (
-                ["-static-pie", "-fPIE"] if STARTS_CHILDREN.search(self.text) else ["-static", "-no-pie", "-fno-pie"]
-            )
+            linking = ["-static", "-no-pie", "-fno-pie"]
         flags = self.directives().get("flags", [])
         return [
             variant.compiler, *WARNINGS, "-O1", "-pthread", *linking, f"-I{PROGRAMS}", str(self.source),

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use casemate_platform::host::{Bytes, Received};
 
 use crate::errno::{Errno, Result};
+use crate::mm::STAGE_LIMIT;
 use crate::user_space::{self, Addr};
 
 /// Largest transfer in one call, as Linux cuts it (MAX_RW_COUNT).
@@ -343,7 +344,12 @@ impl<'a> Source<'a> {
     /// Hands the next contiguous run to a host call without a copy in between; `transfer` returns how much the host took.
     pub fn send(&mut self, limit: usize, transfer: impl FnOnce(Bytes) -> Result<usize>) -> Result<usize> {
         let limit = limit.min(self.left);
-        let taken = if let Some(segment) = self.next_user(limit) {
+        let staged = self.next_user(limit).filter(|segment| segment.address < STAGE_LIMIT);
+        let taken = if let Some(Segment { length, .. }) = staged {
+            // While the host call sleeps another process may be at these addresses.
+            let bytes = self.peek(length)?;
+            transfer(Bytes::Kernel(&bytes))?
+        } else if let Some(segment) = self.next_user(limit) {
             // Bring the run in first, so that the copy into the host buffer does not fault.
             let mut probe = [0u8; 1];
             let mut at = segment.address;

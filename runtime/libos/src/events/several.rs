@@ -8,7 +8,7 @@ use casemate_abi::PollEntry;
 use casemate_platform::host::{self, HostError};
 use casemate_platform::thread;
 
-use super::{Deadline, Events, Poller, Waiter};
+use super::{Deadline, Events, Poller, Waiter, asleep};
 use crate::errno::{Errno, Result};
 use crate::file::File;
 use crate::process::current_thread;
@@ -41,12 +41,13 @@ pub fn wait_for_any(watched: &mut [Watched], deadline: Deadline) -> Result<usize
         }
         let left = if waits { deadline.left() } else { Some(0) };
         if !host.entries.is_empty() {
-            ready += host.poll(watched, left)?;
+            let mut poll = || host.poll(watched, left);
+            ready += if waits { asleep(&current, poll)? } else { poll()? };
             if waits && ready == 0 {
                 ready = look(watched);
             }
         } else if waits {
-            thread::park(left);
+            asleep(&current, || thread::park(left));
             ready = look(watched);
         }
         if ready > 0 {

@@ -37,8 +37,8 @@ impl SleepMutex {
         if self.try_enter() {
             return SleepGuard { mutex: self };
         }
-        match thread::with_local::<Arc<Thread>, _>(|thread| thread.handle()) {
-            Some(handle) => self.sleep(&handle),
+        match thread::with_local::<Arc<Thread>, _>(Arc::clone) {
+            Some(thread) => self.sleep(&thread),
             // Before there are threads (and in unit tests) there is nothing to sleep on.
             None => {
                 while !self.try_enter() {
@@ -54,7 +54,8 @@ impl SleepMutex {
         !core::mem::replace(&mut state.held, true)
     }
 
-    fn sleep(&self, handle: &Arc<ThreadHandle>) {
+    fn sleep(&self, thread: &Thread) {
+        let handle = &thread.handle();
         loop {
             thread::clear_wake();
             {
@@ -66,7 +67,11 @@ impl SleepMutex {
                     state.waiting.push_back(handle.clone());
                 }
             }
+            let inside = thread.leave_stage();
             thread::park(None);
+            if inside {
+                thread.enter_stage();
+            }
         }
         self.state.lock().waiting.retain(|other| !Arc::ptr_eq(other, handle));
         // A wake-up for something that the caller waits for may have been forgotten here: let its next sleep end at once.

@@ -44,10 +44,15 @@ impl Observer for Waiter {
     }
 }
 
-/// Runs what puts the thread to sleep, so that the time does not count as its processor time.
+/// Runs what puts the thread to sleep, so that the time does not count as its processor time and another process may have its
+/// addresses ([`crate::mm::Stage`]). `sleep` must not touch the program's memory.
 pub fn asleep<T>(thread: &Thread, sleep: impl FnOnce() -> T) -> T {
     thread.cpu.sleep();
+    let inside = thread.leave_stage();
     let outcome = sleep();
+    if inside {
+        thread.enter_stage();
+    }
     thread.cpu.wake();
     outcome
 }

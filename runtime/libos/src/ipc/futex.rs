@@ -1,6 +1,7 @@
 //! Futexes (futex(2)): queues of threads by address.
 //!
-//! All processes of one library OS share one address range, so an address alone names a futex, private or not.
+//! All processes of one library OS share one address range, so an address alone names a futex, private or not; only on a
+//! stage ([`crate::mm::Stage`]) it takes the process, too.
 
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
@@ -12,7 +13,8 @@ use casemate_platform::user;
 
 use crate::errno::{Errno, Result};
 use crate::events::{Deadline, sleep_until};
-use crate::process::{Thread, current_thread};
+use crate::mm::STAGE_LIMIT;
+use crate::process::{Thread, current_address_space, current_thread};
 use crate::user_space::{self, Addr};
 
 /// FUTEX_BITSET_MATCH_ANY.
@@ -20,8 +22,8 @@ pub const ANY: u32 = u32::MAX;
 const BUCKETS: usize = 256;
 
 struct Waiter {
-    /// The address waited for; 0 once woken. Changed by requeue under both buckets' locks.
-    address: AtomicU64,
+    /// The futex waited for; 0 once woken. Changed by requeue under both buckets' locks.
+    key: AtomicU64,
     bitset: u32,
     thread: Arc<ThreadHandle>,
 }
@@ -30,12 +32,17 @@ type Queue = VecDeque<Arc<Waiter>>;
 
 static TABLE: [Mutex<Queue>; BUCKETS] = [const { Mutex::new(VecDeque::new()) }; BUCKETS];
 
-fn index(address: u64) -> usize {
-    ((address >> 2).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as usize % BUCKETS
+fn index(key: u64) -> usize {
+    ((key >> 2).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as usize % BUCKETS
 }
 
-fn bucket(address: u64) -> &'static Mutex<Queue> {
-    &TABLE[index(address)]
+fn bucket(key: u64) -> &'static Mutex<Queue> {
+    &TABLE[index(key)]
+}
+
+/// What names the futex at an address of the calling process.
+fn key(at: Addr) -> u64 {
+    if at.0 < STAGE_LIMIT { current_address_space().futex_key(at.0) } else { at.0 }
 }
 
 fn check_aligned(at: Addr) -> Result<()> {
@@ -46,7 +53,7 @@ fn check_aligned(at: Addr) -> Result<()> {
 fn with_value<T>(at: Addr, mut under_lock: impl FnMut(u32, MutexGuard<Queue>) -> T) -> Result<T> {
     loop {
         user_space::read_u32(at)?;
-        let guard = bucket(at.0).lock();
+        let guard = bucket(key(at)).lock();
         // Not repaired under the lock: if the page went meanwhile, begin again.
         if let Ok(value) = user::read_u32(at.0) {
             return Ok(under_lock(value, guard));
@@ -60,8 +67,7 @@ pub fn wait(at: Addr, expected: u32, bitset: u32, deadline: Deadline) -> Result<
     if bitset == 0 {
         return Err(Errno::EINVAL);
     }
-    let waiter =
-        Arc::new(Waiter { address: AtomicU64::new(at.0), bitset, thread: current_thread().handle() });
+    let waiter = Arc::new(Waiter { key: AtomicU64::new(key(at)), bitset, thread: current_thread().handle() });
     with_value(at, |value, mut queue| {
         if value != expected {
             return Err(Errno::EAGAIN);
@@ -69,7 +75,7 @@ pub fn wait(at: Addr, expected: u32, bitset: u32, deadline: Deadline) -> Result<
         queue.push_back(waiter.clone());
         Ok(())
     })??;
-    let result = sleep_until(deadline, || (waiter.address.load(SeqCst) == 0).then_some(()));
+    let result = sleep_until(deadline, || (waiter.key.load(SeqCst) == 0).then_some(()));
     if result.is_err() && !withdraw(&waiter) {
         // Woken after all: the wake-up must not be lost.
         return Ok(());
@@ -80,15 +86,15 @@ pub fn wait(at: Addr, expected: u32, bitset: u32, deadline: Deadline) -> Result<
 /// Takes a waiter out of its queue; false when it was woken before.
 fn withdraw(waiter: &Arc<Waiter>) -> bool {
     loop {
-        let address = waiter.address.load(SeqCst);
-        if address == 0 {
+        let key = waiter.key.load(SeqCst);
+        if key == 0 {
             return false;
         }
-        let mut queue = bucket(address).lock();
+        let mut queue = bucket(key).lock();
         // A requeue may have moved it between the load and the lock.
-        if waiter.address.load(SeqCst) == address {
+        if waiter.key.load(SeqCst) == key {
             queue.retain(|other| !Arc::ptr_eq(other, waiter));
-            waiter.address.store(0, SeqCst);
+            waiter.key.store(0, SeqCst);
             return true;
         }
     }
@@ -97,19 +103,20 @@ fn withdraw(waiter: &Arc<Waiter>) -> bool {
 /// FUTEX_WAKE(_BITSET): wakes up to `count` waiters with a common bit; returns how many.
 pub fn wake(at: Addr, count: usize, bitset: u32) -> usize {
     let mut woken = VecDeque::new();
-    let mut queue = bucket(at.0).lock();
-    take_waiters(&mut queue, at.0, count, bitset, &mut woken);
+    let key = key(at);
+    let mut queue = bucket(key).lock();
+    take_waiters(&mut queue, key, count, bitset, &mut woken);
     drop(queue);
     wake_all(woken)
 }
 
-fn take_waiters(queue: &mut Queue, address: u64, count: usize, bitset: u32, woken: &mut Queue) {
+fn take_waiters(queue: &mut Queue, key: u64, count: usize, bitset: u32, woken: &mut Queue) {
     let mut position = 0;
     while position < queue.len() && woken.len() < count {
         let candidate = &queue[position];
-        if candidate.address.load(Relaxed) == address && candidate.bitset & bitset != 0 {
+        if candidate.key.load(Relaxed) == key && candidate.bitset & bitset != 0 {
             if let Some(waiter) = queue.remove(position) {
-                waiter.address.store(0, SeqCst);
+                waiter.key.store(0, SeqCst);
                 woken.push_back(waiter);
             }
         } else {
@@ -125,7 +132,7 @@ fn wake_all(woken: Queue) -> usize {
     woken.len()
 }
 
-/// Locks the buckets of two addresses in order of their index.
+/// Locks the buckets of two futexes in order of their index.
 fn lock_two(first: u64, second: u64) -> (MutexGuard<'static, Queue>, Option<MutexGuard<'static, Queue>>) {
     let (a, b) = (index(first), index(second));
     if a == b {
@@ -150,22 +157,23 @@ pub fn requeue(
     check_aligned(from)?;
     check_aligned(to)?;
     user_space::read_u32(to)?;
+    let (from_key, to_key) = (key(from), key(to));
     loop {
         user_space::read_u32(from)?;
-        let (mut source, mut target) = lock_two(from.0, to.0);
+        let (mut source, mut target) = lock_two(from_key, to_key);
         let Ok(value) = user::read_u32(from.0) else { continue };
         if expected.is_some_and(|expected| expected != value) {
             return Err(Errno::EAGAIN);
         }
         let mut woken = VecDeque::new();
-        take_waiters(&mut source, from.0, wake_count, ANY, &mut woken);
+        take_waiters(&mut source, from_key, wake_count, ANY, &mut woken);
         let mut moved = VecDeque::new();
         let mut position = 0;
         while position < source.len() && moved.len() < move_count {
-            if source[position].address.load(Relaxed) != from.0 {
+            if source[position].key.load(Relaxed) != from_key {
                 position += 1;
             } else if let Some(waiter) = source.remove(position) {
-                waiter.address.store(to.0, SeqCst);
+                waiter.key.store(to_key, SeqCst);
                 moved.push_back(waiter);
             }
         }

@@ -18,6 +18,7 @@ use super::fault::CLUSTER_MAXIMUM;
 use super::pages::{EnclavePages, Pages};
 use super::rewrite::Trampoline;
 use super::span::{PAGE, Span, SpanSet};
+use super::stage::PartCell;
 use super::vma::{Backing, Name, Vma, VmaMap};
 use crate::errno::{Errno, Result};
 use crate::events::SleepMutex;
@@ -65,10 +66,17 @@ pub struct AddressSpace {
     pub(super) scratch: Option<Span>,
     pub(super) change: SleepMutex,
     pub(super) state: Mutex<State>,
+    /// Its part in a stage, once its program turned out to be linked to fixed addresses.
+    pub(super) part: PartCell,
 }
 
 static ARENA: Once<Arc<Arena>> = Once::new();
 static NEXT_ID: AtomicU64 = AtomicU64::new(SYSTEM + 1);
+
+/// A new owner of addresses in an arena.
+pub(super) fn new_owner() -> u64 {
+    NEXT_ID.fetch_add(1, Relaxed)
+}
 
 /// The arena of all program memory.
 fn enclave_arena() -> Arc<Arena> {
@@ -97,7 +105,7 @@ impl AddressSpace {
     /// No mappings, in the given arena and over the given pages.
     pub fn with(arena: Arc<Arena>, pages: Arc<dyn Pages>) -> AddressSpace {
         let state = State { search_top: arena.bounds().end, ..State::default() };
-        let id = NEXT_ID.fetch_add(1, Relaxed);
+        let id = new_owner();
         AddressSpace {
             id,
             scratch: claim_scratch(&arena, id),
@@ -105,6 +113,7 @@ impl AddressSpace {
             pages,
             change: SleepMutex::new(),
             state: Mutex::new(state),
+            part: PartCell::new(),
         }
     }
 
@@ -189,7 +198,11 @@ impl AddressSpace {
             let gone = core::mem::replace(&mut *state, State { search_top: top, ..State::default() });
             (gone, spans)
         };
-        for span in spans {
+        let stage = self.stage().map_or(Span::default(), |stage| stage.span());
+        let staged: Vec<Span> =
+            spans.iter().map(|span| span.meet(stage)).filter(|span| !span.is_empty()).collect();
+        self.unmap_staged(&staged);
+        for span in spans.into_iter().flat_map(|span| span.without(stage)) {
             // The host refuses only when it is out of memory; the addresses are not given out again then.
             if self.pages.unmap(span).is_err() {
                 return;
@@ -219,15 +232,16 @@ impl AddressSpace {
 
     /// Whether a mapping of the program must not be put over `span`.
     pub(super) fn is_occupied(&self, span: Span) -> bool {
-        let scratch = self.scratch.is_some_and(|scratch| scratch.overlaps(span));
-        scratch || self.state.lock().trampoline_in(span).is_some()
+        let own = [self.scratch, self.wings()].into_iter().flatten().any(|own| own.overlaps(span));
+        own || self.state.lock().trampoline_in(span).is_some()
     }
 
     /// Gives addresses back that no mapping uses any more, except those kept for a purpose.
     pub(super) fn release_addresses(&self, span: Span) {
         let free = {
             let mut kept = self.state.lock().reserved.missing(span);
-            kept.retain(|part| !self.scratch.is_some_and(|scratch| scratch.overlaps(*part)));
+            let own = [self.scratch, self.wings()];
+            kept.retain(|part| !own.iter().flatten().any(|own| own.overlaps(*part)));
             kept
         };
         for part in free {
@@ -289,7 +303,7 @@ fn claim_scratch(arena: &Arena, id: u64) -> Option<Span> {
 
 impl Drop for AddressSpace {
     fn drop(&mut self) {
-        if self.state.lock().vmas.len() != 0 {
+        if self.state.lock().vmas.len() != 0 || self.stage().is_some() {
             self.release();
         } else {
             self.arena.release_all(self.id);

@@ -1,7 +1,7 @@
 //! The one hardware address range that all processes of the enclave share: who owns which part of it.
 //!
-//! Every address space claims what it maps, so no two processes ever use the same address. Ranges are
-//! searched from the top down, as Linux does.
+//! Every address space claims what it maps, so no two processes ever use the same address, except in turn ([`super::Stage`]).
+//! Ranges are searched from the top down, as Linux does.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use casemate_platform::sync::Mutex;
 
 use super::span::{PAGE, Span};
+use super::stage::Stages;
 
 /// Owner of what belongs to all processes (the vDSO).
 pub const SYSTEM: u64 = 0;
@@ -18,12 +19,14 @@ pub struct Arena {
     bounds: Span,
     /// start → (end, owner); touching ranges of one owner are joined.
     taken: Mutex<BTreeMap<u64, (u64, u64)>>,
+    /// Addresses whose processes take turns.
+    pub(super) stages: Stages,
 }
 
 impl Arena {
     /// A free arena.
     pub fn new(bounds: Span) -> Arena {
-        Arena { bounds, taken: Mutex::new(BTreeMap::new()) }
+        Arena { bounds, taken: Mutex::new(BTreeMap::new()), stages: Stages::default() }
     }
 
     /// All addresses there are.

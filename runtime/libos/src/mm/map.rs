@@ -122,6 +122,8 @@ impl AddressSpace {
         self.make_way(request.placement, length);
         let change = self.change.lock();
         let place = self.place(request.placement, length)?;
+        self.refuse_shared_on_stage(place.span, request.shared && request.file.is_some())
+            .inspect_err(|_| place.fresh.iter().for_each(|part| self.arena.release(self.id, *part)))?;
         let made = self.make_mapping(&request, place.span, eager, sites);
         let gone = match made {
             Ok(gone) => gone,
@@ -211,7 +213,7 @@ impl AddressSpace {
                 if self.is_occupied(span) {
                     return Err(Errno::ENOMEM);
                 }
-                let fresh = self.arena.claim(self.id, span).ok_or(Errno::ENOMEM)?;
+                let fresh = self.claim(span).ok_or(Errno::ENOMEM)?;
                 Ok(Place { span, fresh })
             }
             Placement::FixedNoReplace(address) => {
@@ -259,7 +261,7 @@ impl AddressSpace {
         if self.is_occupied(span) || self.state.lock().vmas.overlapping(span).next().is_some() {
             return None;
         }
-        let fresh = self.arena.claim(self.id, span)?;
+        let fresh = self.claim(span)?;
         Some(Place { span, fresh })
     }
 
@@ -284,7 +286,7 @@ impl AddressSpace {
             _ => loaded,
         };
         // The old pages go first, so that nobody sees them under the new mapping. Fresh pages replace them in one call.
-        let stale: Vec<Span> = old.iter().flat_map(|part| outside(*part, now)).collect();
+        let stale: Vec<Span> = old.iter().flat_map(|part| part.without(now)).collect();
         self.unmap_pages(&stale)?;
         {
             let mut state = self.state.lock();
@@ -396,12 +398,4 @@ fn fixed_span(address: u64, length: u64) -> Result<Span> {
         return Err(Errno::EPERM);
     }
     Ok(span)
-}
-
-/// The parts of `span` outside `hole`.
-fn outside(span: Span, hole: Span) -> impl Iterator<Item = Span> {
-    let below = Span::new(span.start, span.end.min(hole.start.max(span.start)));
-    let above = Span::new(span.start.max(hole.end.min(span.end)), span.end);
-    let parts = if hole.overlaps(span) { [below, above] } else { [span, Span::default()] };
-    parts.into_iter().filter(|part| !part.is_empty())
 }

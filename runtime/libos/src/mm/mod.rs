@@ -13,6 +13,7 @@ mod remap;
 mod rewrite;
 mod share;
 mod span;
+mod stage;
 #[cfg(test)]
 pub(crate) mod tests;
 mod vma;
@@ -27,4 +28,5 @@ pub use pages::Pages;
 pub use remap::RemapRequest;
 pub use rewrite::set_rewriting;
 pub use span::{PAGE, Span, SpanSet, page_up};
+pub use stage::{STAGE_LIMIT, Stage};
 pub use vma::{Backing, Name, Vma};

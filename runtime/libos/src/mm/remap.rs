@@ -163,6 +163,10 @@ impl AddressSpace {
         }
         let place = self.place(placement, length)?;
         let new = place.span;
+        if let Err(error) = self.refuse_shared_on_stage(new, vma.shared && vma.file().is_some()) {
+            self.give_back(place);
+            return Err(error);
+        }
         let gone = match self.clear(new) {
             Ok(gone) => gone,
             Err(error) => {

@@ -57,6 +57,14 @@ impl Span {
         self.start < other.end && other.start < self.end
     }
 
+    /// The parts below and above `hole`, as far as there are any.
+    pub fn without(self, hole: Span) -> impl Iterator<Item = Span> {
+        let below = Span::new(self.start, self.end.min(hole.start.max(self.start)));
+        let above = Span::new(self.start.max(hole.end.min(self.end)), self.end);
+        let parts = if hole.overlaps(self) { [below, above] } else { [self, Span::default()] };
+        parts.into_iter().filter(|part| !part.is_empty())
+    }
+
     /// What the two have in common; may be empty.
     pub fn meet(self, other: Span) -> Span {
         Span::new(self.start.max(other.start), self.end.min(other.end))

@@ -198,6 +198,11 @@ impl ElfFile {
         Span::new(start & !(PAGE - 1), end.next_multiple_of(PAGE))
     }
 
+    /// The addresses that it must have, if it cannot be loaded anywhere.
+    pub fn fixed_extent(&self) -> Option<Span> {
+        (!self.position_independent).then(|| self.extent())
+    }
+
     /// Maps it: at its own addresses, or for a position-independent one at `preferred` if there is room (0: anywhere).
     pub fn map(&self, space: &AddressSpace, preferred: u64) -> Result<LoadedImage> {
         let extent = self.extent();

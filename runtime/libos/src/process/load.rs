@@ -10,6 +10,7 @@ use casemate_platform::{extended_state, log, random};
 use super::Credentials;
 use super::elf::{ElfFile, LoadedImage};
 use super::stack::{StackContents, key};
+use super::stage::enter_stage_of;
 use crate::errno::{Errno, Result};
 use crate::file::Mappable;
 use crate::mm::{AddressSpace, MapRequest, Name, PAGE, Placement, Span, page_up};
@@ -78,15 +79,21 @@ pub struct LoadedProgram {
 }
 
 /// Loads a program into `space`, which must be empty.
-pub fn load_program(space: &AddressSpace, headers: &Headers, start: &ProgramStart) -> Result<LoadedProgram> {
+pub fn load_program(
+    space: &Arc<AddressSpace>,
+    headers: &Headers,
+    start: &ProgramStart,
+) -> Result<LoadedProgram> {
     let elf = &headers.executable;
     let stack = map_stack(space, start.stack_size, elf.wants_executable_stack())?;
-    let image = elf.map(space, executable_base(space)).inspect_err(|_| {
-        if !elf.is_position_independent() {
+    if let Some(extent) = elf.fixed_extent() {
+        space.take_stage(extent).inspect_err(|_| {
             let path = alloc::string::String::from_utf8_lossy(start.path);
-            log!(Level::Warning, "{path}: not position-independent, and another process uses its addresses");
-        }
-    })?;
+            log!(Level::Warning, "{path}: not position-independent, and its addresses are in use");
+        })?;
+        enter_stage_of(space);
+    }
+    let image = elf.map(space, executable_base(space))?;
     let brk_start = place_heap(space, &image, start.heap_limit);
     let interpreter = headers.interpreter.as_ref().map(|elf| elf.map(space, 0)).transpose()?;
     let vdso = crate::time::vdso::attach(space);
@@ -150,9 +157,10 @@ fn executable_base(space: &AddressSpace) -> u64 {
 /// The heap begins after the executable, up to 32 MiB further on (arch_randomize_brk).
 fn place_heap(space: &AddressSpace, image: &LoadedImage, limit: u64) -> u64 {
     let room = (space.bounds().len() / 64).min(32 << 20) / PAGE;
-    let start = image.end.next_multiple_of(PAGE) + random_below(room) * PAGE;
-    space.set_heap(start, limit);
-    start
+    let distance = random_below(room) * PAGE;
+    // What is on a stage is moved at each change, so the heap is not; and only one process can have the addresses behind it.
+    let first = space.stage().map_or(image.end, |stage| stage.span().end);
+    space.set_heap(first.next_multiple_of(PAGE) + distance, limit)
 }
 
 /// In Linux's order (create_elf_tables).

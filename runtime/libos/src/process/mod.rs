@@ -13,6 +13,7 @@ mod process_table;
 mod run;
 pub mod script;
 pub mod stack;
+mod stage;
 mod thread;
 mod wait;
 

@@ -17,6 +17,7 @@ use crate::user_space::Access;
 pub fn run(thread: &Arc<Thread>, registers: UserContext) {
     set_current_thread(thread.clone());
     thread.cpu.wake();
+    thread.enter_stage();
     let registers = RefCell::new(registers);
     let context = Context { thread, registers: &registers };
     while !thread.must_end() {
@@ -26,10 +27,12 @@ pub fn run(thread: &Arc<Thread>, registers: UserContext) {
             Trap::Exception(exception) => serve_exception(&context, exception),
             Trap::Interrupt => {
                 signal::attend(&context, None);
+                thread.offer_stage();
             }
         }
     }
     leave(&context);
+    thread.leave_stage();
 }
 
 /// Serves one system call, however often it is cut short, and signals after it.
@@ -48,7 +51,12 @@ fn serve_call(context: &Context) {
         if restart.is_none() && !context.thread.has_signal() {
             return;
         }
-        if context.thread.must_end() || signal::attend(context, restart) == Next::Resume {
+        if context.thread.must_end() {
+            return;
+        }
+        let next = signal::attend(context, restart);
+        context.thread.offer_stage();
+        if next == Next::Resume {
             if restart == Some(Errno::ERESTART_RESTARTBLOCK) {
                 *context.thread.sleep_until.lock() = None;
             }

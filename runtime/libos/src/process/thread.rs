@@ -9,6 +9,7 @@ use casemate_platform::thread::{self, ThreadHandle};
 
 use super::Process;
 use crate::events::Deadline;
+use crate::mm::Stage;
 use crate::signal::ThreadSignals;
 use crate::time::CpuTime;
 
@@ -31,6 +32,8 @@ pub struct Thread {
     pub must_end: AtomicBool,
     /// Its processor time.
     pub cpu: CpuTime,
+    /// The stage that it is inside of.
+    pub(super) stage: Mutex<Option<Arc<Stage>>>,
     /// Until when the nanosleep sleeps that a signal without a handler cut short and that is now made again.
     pub sleep_until: Mutex<Option<Deadline>>,
 }
@@ -49,6 +52,7 @@ impl Thread {
             name: Mutex::new(name),
             must_end: AtomicBool::new(false),
             cpu: CpuTime::default(),
+            stage: Mutex::new(None),
             sleep_until: Mutex::new(None),
         })
     }

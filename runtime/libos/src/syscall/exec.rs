@@ -75,6 +75,7 @@ fn execute(ctx: &Context, path: Vec<u8>, arguments: Addr, environment: Addr) -> 
     end_other_threads(ctx)?;
     // From here on there is no way back. A vfork child only lets go of its parent's memory.
     process.abandon_address_space();
+    ctx.thread.leave_stage();
     let program = match load(prepared) {
         Ok(program) => program,
         Err(error) => {

@@ -20,7 +20,7 @@ use linux_raw_sys::general as raw;
 use self::entry::Entry;
 use super::anonymous_stat;
 use crate::errno::{Errno, Result};
-use crate::events::{Deadline, Events, Pollee, Poller, Waiter, poll_host};
+use crate::events::{Deadline, Events, Pollee, Poller, Waiter, asleep, poll_host};
 use crate::file::{File, OpenFlags, StatusFlags, Whence};
 use crate::process::current_thread;
 use crate::stat::{FileType, Stat};
@@ -298,12 +298,17 @@ impl Epoll {
             }
             let left = if waits { deadline.left() } else { Some(0) };
             if self.host_entries.load(Relaxed) > 0 && reports.len() < limit {
-                self.collect_from_host(limit, left, &mut reports)?;
+                let mut collect = || self.collect_from_host(limit, left, &mut reports);
+                if waits {
+                    asleep(&current, collect)?
+                } else {
+                    collect()?
+                };
                 if reports.is_empty() {
                     self.collect(limit, &mut reports);
                 }
             } else if waits {
-                thread::park(left);
+                asleep(&current, || thread::park(left));
                 self.collect(limit, &mut reports);
             }
             if !reports.is_empty() {

@@ -225,7 +225,9 @@ pub fn sibling(space: &AddressSpace) -> AddressSpace {
     AddressSpace::with(space.arena.clone(), space.pages.clone())
 }
 
-/// Whether no process has an address.
-pub fn all_free(space: &AddressSpace) -> bool {
-    space.arena.is_free(space.bounds())
+/// Whether no process has an address once this one is gone.
+pub fn leaves_nothing(space: Arc<AddressSpace>) -> bool {
+    let arena = space.arena.clone();
+    drop(space);
+    arena.is_free(arena.bounds())
 }

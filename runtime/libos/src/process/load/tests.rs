@@ -5,21 +5,21 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::*;
-use crate::mm::tests::fake::{FakeFile, FakePages, all_free, contents, sibling};
+use crate::mm::tests::fake::{FakeFile, FakePages, contents, leaves_nothing, sibling};
 use crate::mm::{Arena, MapEntry};
 use crate::user_space::Access;
 
 const RANGE: Span = Span { start: 0x1_0000, end: 1 << 36 };
 
-fn empty_space() -> AddressSpace {
-    AddressSpace::with(Arc::new(Arena::new(RANGE)), Arc::new(FakePages::default()))
+fn empty_space() -> Arc<AddressSpace> {
+    Arc::new(AddressSpace::with(Arc::new(Arena::new(RANGE)), Arc::new(FakePages::default())))
 }
 
 fn dynamic_program() -> Vec<u8> {
     std::fs::read("/bin/true").expect("/bin/true is a dynamic program")
 }
 
-fn load(space: &AddressSpace, bytes: Vec<u8>) -> Result<LoadedProgram> {
+fn load(space: &Arc<AddressSpace>, bytes: Vec<u8>) -> Result<LoadedProgram> {
     let start = ProgramStart {
         arguments: &[b"true".to_vec()],
         environment: &[b"A=b".to_vec()],
@@ -117,10 +117,15 @@ fn a_fixed_program_gets_its_own_addresses_or_none() {
     assert_eq!(read(&space, 0x40_17ff, 2), [0xaa, 0], "bytes behind the file's part are zero");
     assert_eq!(read(&space, 0x40_4fff, 1), [0]);
 
-    let other = sibling(&space);
-    assert_eq!(load(&other, fixed_program(0x40_4000)).err(), Some(Errno::ENOMEM));
-    drop(other);
-    assert_eq!(read(&space, 0x40_17ff, 1), [0xaa], "the first program is untouched");
+    let other = Arc::new(sibling(&space));
+    let elsewhere = load(&other, fixed_program(0x8000_0000)).unwrap();
+    assert_eq!(elsewhere.entry, 0x8000_0100, "another stage");
+    let taken = MapRequest::anonymous(Placement::Fixed(0x1000_0000), PAGE, Protection::READ_WRITE);
+    space.map(taken).unwrap();
+    let third = Arc::new(sibling(&space));
+    assert_eq!(load(&third, fixed_program(0xfff_e000)).err(), Some(Errno::ENOMEM), "no stage");
+    drop(third);
+    assert!(space.make_present(0x1000_0000, Access::Read), "what was there is untouched");
 }
 
 #[test]
@@ -158,7 +163,6 @@ proptest! {
         }
         let space = empty_space();
         let _ = load(&space, bytes);
-        space.release();
-        prop_assert!(all_free(&space));
+        prop_assert!(leaves_nothing(space));
     }
 }
