@@ -25,7 +25,7 @@ RUNTIME := src/casemate/_runtime
 RUST_SOURCES := $(shell find runtime -name '*.rs' -o -name '*.toml' -o -name '*.S' -o -name '*.ld' 2>/dev/null) Cargo.toml Cargo.lock
 
 .PHONY: install demo test test-long bench lint format clean packages runtime wheel
-.PHONY: system-build system-test
+.PHONY: system-build system-test compatibility
 
 install: $(BIN)/.installed runtime
 	@echo "casemate is in $(BIN)/casemate"
@@ -66,7 +66,7 @@ endif
 # command:package pairs; only what is missing is asked for.
 BUILD_TOOLS := cc:gcc
 TEST_TOOLS := mmdebstrap:mmdebstrap umoci:umoci skopeo:skopeo musl-gcc:musl-tools busybox:busybox-static \
-  fsverity:fsverity podman:podman crun:crun runc:runc dockerd:docker.io setfattr:attr \
+  fsverity:fsverity podman:podman crun:crun runc:runc dockerd:docker.io setfattr:attr ip:iproute2 \
   pg_ctlcluster:postgresql
 
 define need
@@ -123,6 +123,10 @@ demo: install system-test
 
 bench: install system-test
 	@if [ -d bench ]; then $(BIN)/python -m bench; else echo "no benchmarks yet"; exit 1; fi
+
+# CPython's own test suite, natively and inside: the better part of an hour. Goes on where it was cut short; ARGS=--all begins anew.
+compatibility: install system-test
+	$(BIN)/python -m tests.compatibility $(ARGS)
 
 clean:
 	rm -rf target dist $(RUNTIME) .cache

@@ -76,7 +76,7 @@ def run(command: Sequence[str | Path], **options: object) -> str:
     return done.stdout
 
 
-def _cached(name: str, recipe: object, make: Callable[[Path], None]) -> Path:
+def cached(name: str, recipe: object, make: Callable[[Path], None]) -> Path:
     """The result of ``make`` in the cache, made again when the recipe changes."""
     key = hashlib.sha256(json.dumps(recipe).encode()).hexdigest()[:12]
     final = CACHE / f"{name}-{key}"
@@ -121,7 +121,7 @@ def debian_tar(packages: str = DEBIAN_PACKAGES, name: str = "debian.tar") -> Pat
             env=os.environ | {"SOURCE_DATE_EPOCH": "1700000000"},
         )
 
-    return _cached(name, [DEBIAN_SUITE, packages, _DEBIAN_HOOKS, 2], make)
+    return cached(name, [DEBIAN_SUITE, packages, _DEBIAN_HOOKS, 2], make)
 
 
 def unpacked(tar: Path) -> Path:
@@ -131,7 +131,7 @@ def unpacked(tar: Path) -> Path:
         result.mkdir()
         run(["tar", "-xpf", tar, "-C", result, "--numeric-owner", "--exclude=./dev/*", "--xattrs"])
 
-    return _cached(f"{tar.name}.dir", [], make)
+    return cached(f"{tar.name}.dir", [], make)
 
 
 def busybox_rootfs() -> Path:
@@ -153,7 +153,7 @@ def busybox_rootfs() -> Path:
         source.write_text('#include <stdio.h>\nint main(void) { puts("hello from musl"); return 0; }\n')
         run(["musl-gcc", "-O2", "-o", result / "bin/hello", source])
 
-    return _cached("busybox", ["busybox", 2], make)
+    return cached("busybox", ["busybox", 2], make)
 
 
 def go_rootfs() -> Path:
@@ -168,7 +168,7 @@ def go_rootfs() -> Path:
         environment = os.environ | {"CGO_ENABLED": "0", "GOFLAGS": "-mod=mod", "GO111MODULE": "off"}
         run(["go", "build", "-trimpath", "-o", result / "hello", "main.go"], cwd=source, env=environment)
 
-    return _cached("go", [GO_SOURCE], make)
+    return cached("go", [GO_SOURCE], make)
 
 
 # --- Images -----------------------------------------------------------------------------------------------
@@ -193,7 +193,7 @@ def umoci_image(name: str, rootfs: Path, *, entrypoint: Sequence[str] = (), **co
         if options:
             run(["umoci", "config", "--image", tag, *options])
 
-    layout = _cached(f"{name}.oci", [str(rootfs.name), list(entrypoint), {k: list(v) for k, v in config.items()}], make)
+    layout = cached(f"{name}.oci", [str(rootfs.name), list(entrypoint), {k: list(v) for k, v in config.items()}], make)
     return f"oci:{layout}:latest"
 
 

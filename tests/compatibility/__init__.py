@@ -1,0 +1,1 @@
+"""CPython's own test suite, natively and in the library OS: ``make compatibility`` writes docs/compatibility.md."""
