@@ -116,7 +116,7 @@ def programs_of(call: Call, uses: dict[str, list[str]]) -> list[str]:
 def _row(call: Call, programs: Iterable[str]) -> str:
     named = list(programs)
     shown = ", ".join(named[:SHOWN_PROGRAMS])
-    more = f" and {len(named) - SHOWN_PROGRAMS} more" if len(named) > SHOWN_PROGRAMS else ""
+    more = " and more" if len(named) > SHOWN_PROGRAMS else ""
     return f"| {call.number} | {call.name} | {call.state} | {call.missing or ''} | {shown}{more} |"
 
 
