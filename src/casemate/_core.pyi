@@ -456,3 +456,32 @@ def evidence_extension(quote: bytes, claims: bytes, /) -> bytes:
 
 def pck_identity(certificate: bytes, /) -> tuple[bytes, bytes, Literal["processor", "platform"]]:
     """What a platform's certificate (DER, unverified) says: FMSPC, PPID, and which authority issued it."""
+
+@final
+class SgxProcessor:
+    """SGX as CPUID describes it. Everything is false or 0 on a processor without it."""
+
+    @property
+    def vendor(self) -> str: ...
+    @property
+    def brand(self) -> str: ...
+    @property
+    def sgx(self) -> bool: ...
+    @property
+    def flexible_launch_control(self) -> bool: ...
+    @property
+    def sgx1(self) -> bool: ...
+    @property
+    def sgx2(self) -> bool: ...
+    @property
+    def max_enclave_size(self) -> int:
+        """Bytes of the largest 64-bit enclave."""
+    @property
+    def xfrm(self) -> int:
+        """The XFRM bits that an enclave may have."""
+    @property
+    def epc_size(self) -> int:
+        """Bytes of all EPC sections."""
+
+def sgx_processor() -> SgxProcessor:
+    """Asks the processor that this runs on."""

@@ -47,31 +47,49 @@ def test_two_implementations_agree(edmm: bool) -> None:
     assert it.measure() == measure_again(it)
 
 
-@settings(max_examples=25, deadline=None)
-@given(
-    text=st.binary(min_size=1, max_size=9000),
-    digest=st.binary(min_size=32, max_size=32),
-    power=st.integers(26, 30),
-    threads=st.integers(1, 6),
-    heap_pages=st.integers(256, 1000),
-    edmm=st.booleans(),
-    exinfo=st.booleans(),
-    optional=st.sampled_from([0, 4, 0xE4, 0x600E4]),
+ANY_LAYOUT = st.fixed_dictionaries(
+    {
+        "image": st.binary(min_size=1, max_size=9000).map(images.enclave),
+        "measured": st.binary(min_size=32, max_size=32).map(images.measured),
+        "enclave_size": st.integers(26, 30).map(lambda power: 1 << power),
+        "max_threads": st.integers(1, 6),
+        "heap_size": st.integers(256, 1000).map(lambda pages: pages * 4096),
+        "edmm": st.booleans(),
+        "exinfo": st.booleans(),
+        "optional_xfrm": st.sampled_from([0, 4, 0xE4, 0x600E4]),
+    }
 )
-def test_two_implementations_agree_on_any_enclave(
-    text: bytes, digest: bytes, power: int, threads: int, heap_pages: int, edmm: bool, exinfo: bool, optional: int
-) -> None:
-    it = layout(
-        image=images.enclave(text),
-        measured=images.measured(digest),
-        enclave_size=1 << power,
-        max_threads=threads,
-        heap_size=heap_pages * 4096,
-        edmm=edmm,
-        exinfo=exinfo,
-        optional_xfrm=optional,
-    )
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(ANY_LAYOUT)
+def test_two_implementations_agree_on_any_enclave(arguments: dict[str, Any]) -> None:
+    it = layout(**arguments)
     assert it.measure() == measure_again(it)
+
+
+@pytest.mark.long
+@settings(max_examples=1000, deadline=None)
+@given(ANY_LAYOUT)
+def test_two_implementations_agree_on_very_many_enclaves(arguments: dict[str, Any]) -> None:
+    it = layout(**arguments)
+    assert it.measure() == measure_again(it)
+
+
+@settings(max_examples=20, deadline=None, derandomize=True)
+@given(text=st.binary(min_size=1, max_size=9000), digest=st.binary(min_size=32, max_size=32))
+def test_pages_hold_the_image_and_the_manifests_digest(text: bytes, digest: bytes) -> None:
+    it = layout(image=images.enclave(text), measured=images.measured(digest))
+    regions = list(enumerate(it.regions()))
+    (block,) = [number for number, region in regions if region[3] == "measured"]
+    assert it.page(block, 0)[:64] == images.measured(digest)
+    code, data = [number for number, region in regions if region[3] == "image"]
+    loaded = b"".join(it.page(code, index) for index in range(it.regions()[code][1]))
+    assert loaded.rstrip(b"\0") == text.rstrip(b"\0")
+    assert it.page(data, 0)[0x40:0x68] == b"data" * 10
+    assert it.page(data, 0)[0x68:] == bytes(4096 - 0x68)
+    assert it.regions()[code][2] & 7 == 5
+    assert it.regions()[data][2] & 7 == 3
 
 
 def test_pages_ascend_and_only_memory_that_is_cleared_inside_is_unmeasured() -> None:

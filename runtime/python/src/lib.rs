@@ -4,6 +4,7 @@
 mod index;
 mod layers;
 mod manifest;
+mod processor;
 mod quote;
 mod ratls;
 mod sgx;
@@ -34,6 +35,8 @@ mod _core {
     use super::layers::{FileHasher, FileSummary, LayerTable, verity_digest};
     #[pymodule_export]
     use super::manifest::{check_manifest, insecure_settings};
+    #[pymodule_export]
+    use super::processor::{SgxProcessor, sgx_processor};
     #[pymodule_export]
     use super::quote::{
         QuoteBody, QuoteClaims, QuoteCollateral, QuoteVerificationError, parse_quote, pck_identity,

@@ -90,11 +90,11 @@ EnclaveRestrictPermissions, 40, {
     offset,
     /// Bytes.
     length,
-    /// R, W, X as in SECINFO; the driver insists on R.
+    /// R, W, X as in SECINFO; W only together with R.
     permissions,
-    /// Out: the code that EMODPR gave.
+    /// 0; out: the code that EMODPR gave.
     result,
-    /// Out: bytes that were changed.
+    /// 0; out: bytes that were changed.
     count,
 });
 argument!(/// `struct sgx_enclave_modify_types`.
@@ -105,9 +105,9 @@ EnclaveModifyTypes, 40, {
     length,
     /// The page type's number.
     page_type,
-    /// Out: the code that EMODT gave.
+    /// 0; out: the code that EMODT gave.
     result,
-    /// Out: bytes that were changed.
+    /// 0; out: bytes that were changed.
     count,
 });
 argument!(/// `struct sgx_enclave_remove_pages`.
@@ -116,7 +116,7 @@ EnclaveRemovePages, 24, {
     offset,
     /// Bytes.
     length,
-    /// Out: bytes that were removed.
+    /// 0; out: bytes that were removed.
     count,
 });
 
@@ -143,6 +143,16 @@ pub struct EnclaveRun {
 }
 
 const _: () = assert!(size_of::<EnclaveRun>() == 256);
+
+impl EnclaveRun {
+    /// For one call on this TCS, without a handler.
+    #[must_use]
+    pub fn new(tcs: u64) -> Self {
+        let mut run: Self = zerocopy::FromZeros::new_zeroed();
+        run.tcs = tcs;
+        run
+    }
+}
 
 /// ENCLU leaf numbers that the vDSO function takes and reports (SDM table 34-2).
 pub const EENTER: u32 = 2;

@@ -139,7 +139,7 @@ impl FakeDriver {
         let secinfo: SecInfo = fetch(argument.secinfo);
         let flags = secinfo.checked_flags().ok_or(EINVAL)?;
         match flags.page_type() {
-            Some(PageType::Reg) => {}
+            Some(PageType::Reg) if flags.contains(SecInfoFlags::R) || !flags.contains(SecInfoFlags::W) => {}
             Some(PageType::Tcs) if flags.permissions().is_empty() => {}
             _ => return Err(EINVAL),
         }
@@ -186,7 +186,17 @@ impl EnclaveFile for &mut FakeDriver {
             ENCLAVE_PROVISION => Ok(()),
             ENCLAVE_RESTRICT_PERMISSIONS | ENCLAVE_MODIFY_TYPES => {
                 let (answer, result) = self.edmm_answer;
-                let length = u64::from_le_bytes(argument[8..16].try_into().unwrap());
+                let [_, length, what, old_result, old_count] =
+                    <[u64; 5]>::read_from_bytes(argument).map_err(|_| 14)?;
+                let known = if request == ENCLAVE_MODIFY_TYPES {
+                    [PageType::Tcs as u64, PageType::Trim as u64].contains(&what)
+                } else {
+                    // W only together with R, and nothing else.
+                    [0, 1, 3, 4, 5, 7].contains(&what)
+                };
+                if !known || old_result != 0 || old_count != 0 {
+                    return Err(22);
+                }
                 argument[24..32].copy_from_slice(&result.to_le_bytes());
                 let done = if answer.is_ok() { length } else { self.edmm_done };
                 argument[32..40].copy_from_slice(&done.to_le_bytes());
@@ -194,7 +204,10 @@ impl EnclaveFile for &mut FakeDriver {
             }
             ENCLAVE_REMOVE_PAGES => {
                 let (answer, _) = self.edmm_answer;
-                let length = u64::from_le_bytes(argument[8..16].try_into().unwrap());
+                let [_, length, old_count] = <[u64; 3]>::read_from_bytes(argument).map_err(|_| 14)?;
+                if old_count != 0 {
+                    return Err(22);
+                }
                 argument[16..24].copy_from_slice(&length.to_le_bytes());
                 answer
             }
@@ -324,11 +337,20 @@ fn dynamic_memory_requests_carry_code_and_progress() {
     device.modify_types(0x1000, 0x1000, PageType::Trim).unwrap();
     device.remove_pages(0x1000, 0x1000).unwrap();
     device.augment(0x1000, 0x1000).unwrap();
+    assert_eq!(device.restrict_permissions(0x1000, 0x1000, SecInfoFlags::W), Err(DeviceError::System(22)));
+    assert_eq!(device.modify_types(0x1000, 0x1000, PageType::Reg), Err(DeviceError::System(22)));
     assert!(device.remove_pages(0x1001, 0x1000).is_err());
     assert!(device.augment(0x1000, 0).is_err());
     assert_eq!(
         driver.requests,
-        [ENCLAVE_PROVISION, ENCLAVE_RESTRICT_PERMISSIONS, ENCLAVE_MODIFY_TYPES, ENCLAVE_REMOVE_PAGES]
+        [
+            ENCLAVE_PROVISION,
+            ENCLAVE_RESTRICT_PERMISSIONS,
+            ENCLAVE_MODIFY_TYPES,
+            ENCLAVE_REMOVE_PAGES,
+            ENCLAVE_RESTRICT_PERMISSIONS,
+            ENCLAVE_MODIFY_TYPES
+        ]
     );
     let mut refusing = FakeDriver { edmm_answer: (Err(14), 20), edmm_done: 0x1000, ..self::driver() };
     let mut device = KernelDevice::new(&mut refusing);

@@ -11,6 +11,7 @@ from casemate import __version__
 from casemate.cli.broker import broker_app
 from casemate.cli.collateral import collateral_app
 from casemate.cli.key import key_app
+from casemate.cli.platform import platform_app
 from casemate.cli.quote import quote_app
 from casemate.cli.sigstruct import sigstruct_app
 from casemate.cli.vendor import vendor_app
@@ -26,6 +27,7 @@ app = typer.Typer(
 app.add_typer(broker_app)
 app.add_typer(collateral_app)
 app.add_typer(key_app)
+app.add_typer(platform_app)
 app.add_typer(quote_app)
 app.add_typer(sigstruct_app)
 app.add_typer(vendor_app)
