@@ -103,6 +103,7 @@ pub fn clone(context: &Context, arguments: &CloneArguments) -> Result<usize> {
     };
     let name = context.thread.name.lock().clone();
     let child = Thread::new(id, process.clone(), name, context.thread.signals.duplicate());
+    *child.affinity.lock() = context.thread.affinity.lock().clone();
     if flags.contains(CloneFlags::CHILD_CLEARTID) {
         child.clear_tid.store(arguments.child_tid.0, Relaxed);
     }

@@ -32,6 +32,8 @@ pub struct Thread {
     pub must_end: AtomicBool,
     /// Its processor time.
     pub cpu: CpuTime,
+    /// Mask of processors set by sched_setaffinity(2); empty for all. Inherited, remembered, without effect.
+    pub affinity: Mutex<Vec<u8>>,
     /// The stage that it is inside of.
     pub(super) stage: Mutex<Option<Arc<Stage>>>,
     /// Until when the nanosleep sleeps that a signal without a handler cut short and that is now made again.
@@ -52,6 +54,7 @@ impl Thread {
             name: Mutex::new(name),
             must_end: AtomicBool::new(false),
             cpu: CpuTime::default(),
+            affinity: Mutex::new(Vec::new()),
             stage: Mutex::new(None),
             sleep_until: Mutex::new(None),
         })

@@ -1,11 +1,12 @@
 //! sched_*, getpriority, setpriority, getcpu: one kind of thread, on all the host's processors.
 
 use alloc::sync::Arc;
+use alloc::vec;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, Ordering::*};
 
 use crate::errno::{Errno, Result};
-use crate::process::{Context, Process, all_processes};
+use crate::process::{Context, Process, Thread, all_processes};
 use crate::user_space::{self, Addr};
 
 static PROCESSORS: AtomicU32 = AtomicU32::new(1);
@@ -21,15 +22,18 @@ pub fn processors() -> u32 {
 }
 
 fn check_thread(ctx: &Context, tid: i32) -> Result<()> {
-    if tid < 0 {
-        return Err(Errno::EINVAL);
+    if tid < 0 { Err(Errno::EINVAL) } else { find_thread(ctx, tid).map(|_| ()) }
+}
+
+/// The thread with this id, 0 for the caller. `ESRCH`.
+fn find_thread(ctx: &Context, tid: i32) -> Result<Arc<Thread>> {
+    if tid == 0 || tid as u32 == ctx.thread.tid() {
+        return Ok(ctx.thread.clone());
     }
-    let exists = tid == 0
-        || tid as u32 == ctx.thread.tid()
-        || all_processes()
-            .iter()
-            .any(|process| process.threads.lock().iter().any(|thread| thread.tid() == tid as u32));
-    if exists { Ok(()) } else { Err(Errno::ESRCH) }
+    let in_process = |process: &Arc<Process>| {
+        process.threads.lock().iter().find(|thread| thread.tid() == tid as u32).cloned()
+    };
+    all_processes().iter().find_map(in_process).ok_or(Errno::ESRCH)
 }
 
 /// sched_yield(2).
@@ -38,29 +42,39 @@ pub fn sys_sched_yield(_ctx: &Context) -> Result<usize> {
     Ok(0)
 }
 
-/// sched_getaffinity(2): all processors.
-pub fn sys_sched_getaffinity(ctx: &Context, tid: i32, size: usize, at: Addr) -> Result<usize> {
-    check_thread(ctx, tid)?;
-    let needed = (processors() as usize).div_ceil(64) * 8;
-    if size < needed || !size.is_multiple_of(8) {
-        return Err(Errno::EINVAL);
-    }
-    for word in 0..needed as u64 / 8 {
-        let left = processors() as u64 - word * 64;
-        let mask = if left >= 64 { u64::MAX } else { (1 << left) - 1 };
-        user_space::write_u64(Addr(at.0 + word * 8), mask)?;
-    }
-    Ok(needed)
+/// The mask of all processors, in whole words.
+fn all_processors() -> Vec<u8> {
+    let count = processors() as usize;
+    let mut mask = vec![0; count.div_ceil(64) * 8];
+    (0..count).for_each(|cpu| mask[cpu / 8] |= 1 << (cpu % 8));
+    mask
 }
 
-/// sched_setaffinity(2): a mask with at least one existing processor is accepted and has no effect.
+/// sched_getaffinity(2): all processors, or what was set.
+pub fn sys_sched_getaffinity(ctx: &Context, tid: i32, size: usize, at: Addr) -> Result<usize> {
+    let all = all_processors();
+    if size < all.len() || !size.is_multiple_of(8) {
+        return Err(Errno::EINVAL);
+    }
+    let set = find_thread(ctx, tid)?.affinity.lock().clone();
+    let mask = if set.is_empty() { all } else { set };
+    user_space::copy_out(at, &mask)?;
+    Ok(mask.len())
+}
+
+/// sched_setaffinity(2): a mask with at least one existing processor is remembered; the host places threads as it likes.
 pub fn sys_sched_setaffinity(ctx: &Context, tid: i32, size: usize, at: Addr) -> Result<usize> {
-    check_thread(ctx, tid)?;
-    let mut mask = [0u8; 128];
+    let all = all_processors();
+    let mut mask = vec![0; all.len()];
     let length = size.min(mask.len());
     user_space::copy_in(&mut mask[..length], at)?;
-    let any = (0..processors() as usize).any(|cpu| mask[cpu / 8] >> (cpu % 8) & 1 == 1);
-    if any { Ok(0) } else { Err(Errno::EINVAL) }
+    let thread = find_thread(ctx, tid)?;
+    mask.iter_mut().zip(all).for_each(|(byte, there)| *byte &= there);
+    if mask.iter().all(|&byte| byte == 0) {
+        return Err(Errno::EINVAL);
+    }
+    *thread.affinity.lock() = mask;
+    Ok(0)
 }
 
 /// sched_getscheduler(2): SCHED_OTHER.
