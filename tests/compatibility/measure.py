@@ -9,7 +9,7 @@ from tests.compatibility import results
 from tests.compatibility.root import Suite
 from tests.compatibility.side import Run, run_inside, run_natively
 
-NATIVE_LIMIT_S = 150.0
+NATIVE_LIMIT_S = 600.0
 INSIDE_LIMIT_S = 900.0
 
 

@@ -10,7 +10,7 @@ from tests.compatibility.root import Suite, make_suite
 from tests.compatibility.side import run_inside, run_natively
 from tests.images import ToolMissingError
 
-SHORT = ("test_json", "test_bufio", "test_mmap", "test_selectors", "test_thread")
+SHORT = ("test_json", "test_bufio", "test_mmap", "test_selectors", "test_fileio")
 LONGER = ("test_asyncio", "test_io", "test_os", "test_re", "test_signal", "test_socket", "test_sqlite3", "test_subprocess",
           "test_threading")  # fmt: skip
 LIMIT_S = 280.0

@@ -256,7 +256,8 @@ impl AddressSpace {
         loop {
             let mut state = self.state.lock();
             let Some(found) = find(&state).filter(|found| found.is_idle()) else { return };
-            let is_found = |vma: &&Vma| vma.trampoline.as_ref().is_some_and(|other| Arc::ptr_eq(other, &found));
+            let is_found =
+                |vma: &&Vma| vma.trampoline.as_ref().is_some_and(|other| Arc::ptr_eq(other, &found));
             let spans: Vec<Span> = state.vmas.iter().filter(is_found).map(|vma| vma.span).collect();
             spans.iter().for_each(|span| state.vmas.change(*span, |vma| vma.trampoline = None));
             drop(state);

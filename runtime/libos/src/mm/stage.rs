@@ -271,15 +271,17 @@ impl Stages {
 
 impl AddressSpace {
     /// Says that a program linked to the addresses `extent` is to be loaded: from now on threads enter the space's stage before they
-    /// touch its memory. `ENOMEM` when a process that is not on a stage has these addresses, or there is no room.
+    /// touch its memory. In an enclave without room for wings (they lie above 4 GiB) it needs no stage: it has its addresses alone
+    /// or not at all. `ENOMEM` when a process that is not on a stage has these addresses.
     pub fn take_stage(self: &Arc<Self>, extent: Span) -> Result<()> {
         if extent.end > STAGE_LIMIT || self.part.get().is_some() {
-            // Rare enough: it has its addresses alone, or not at all.
             return Ok(());
         }
         let stage = self.arena.stages.find(&self.arena, extent)?;
         let high = Span::new(STAGE_LIMIT, self.bounds().end);
-        let wings = self.arena.claim_highest(self.id, stage.span.len(), PAGE, high).ok_or(Errno::ENOMEM)?;
+        let Some(wings) = self.arena.claim_highest(self.id, stage.span.len(), PAGE, high) else {
+            return Ok(());
+        };
         let slot = stage.join(self);
         let _ = self.part.set(Part { stage, wings, slot });
         Ok(())

@@ -79,6 +79,18 @@ fn programs_of_other_sizes_share_a_stage_while_it_is_roomy_enough() {
     assert!(!Arc::ptr_eq(space.stage().unwrap(), behind.stage().unwrap()));
 }
 
+#[test]
+fn in_a_small_enclave_a_program_has_its_addresses_alone() {
+    let arena = Arc::new(Arena::new(Span::new(0x1_0000, 256 << 20)));
+    let space = Arc::new(AddressSpace::with(arena, Arc::new(FakePages::default())));
+    space.take_stage(EXTENT).unwrap();
+    assert!(space.stage().is_none());
+    let request = |start| MapRequest::anonymous(Placement::FixedNoReplace(start), PAGE, RW);
+    assert_eq!(space.map(request(EXTENT.start)), Ok(EXTENT.start));
+    let other = Arc::new(sibling(&space));
+    assert_eq!(other.take_stage(EXTENT), Err(Errno::ENOMEM));
+}
+
 fn goes_on<T>(step: &Step<T>) -> bool {
     matches!(step, Step::GoOn)
 }
