@@ -18,6 +18,7 @@ unexport CARGO_BUILD_RUSTFLAGS
 
 TRIPLE := x86_64-unknown-linux-gnu
 FREESTANDING := --config runtime/freestanding.toml --profile freestanding --target $(TRIPLE)
+STATIC := --config runtime/init/static.toml --profile init --target $(TRIPLE)
 FREESTANDING_CRATES := $(strip $(foreach crate,enclave host,$(if $(wildcard runtime/$(crate)/Cargo.toml),casemate-$(crate))))
 # Crates without a test harness on the host: the freestanding binaries, and the extension module, which pytest tests.
 HOST_UNTESTED := casemate-enclave casemate-python
@@ -51,9 +52,10 @@ wheel: install
 runtime: | system-build
 ifneq ($(FREESTANDING_CRATES),)
 	cargo build --quiet $(FREESTANDING) $(addprefix -p ,$(FREESTANDING_CRATES))
+	cargo build --quiet $(STATIC) -p casemate-init
 	mkdir -p $(RUNTIME)
-	for pair in casemate-host:casemate-host casemate-enclave:enclave; do \
-	  built="$$CARGO_TARGET_DIR/$(TRIPLE)/freestanding/$${pair%%:*}"; to="$(RUNTIME)/$${pair##*:}"; \
+	for pair in freestanding/casemate-host:casemate-host freestanding/casemate-enclave:enclave init/casemate-init:init; do \
+	  built="$$CARGO_TARGET_DIR/$(TRIPLE)/$${pair%%:*}"; to="$(RUNTIME)/$${pair##*:}"; \
 	  [ -e "$$built" ] || continue; \
 	  cmp -s "$$built" "$$to" || { cp "$$built" "$$to.new"; chmod 755 "$$to.new"; mv "$$to.new" "$$to"; }; \
 	done

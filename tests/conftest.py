@@ -85,10 +85,11 @@ def runtime_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from casemate.loader import files
 
     directory = files._DIRECTORY
-    if not all((directory / name).is_file() for name in ("casemate-host", "enclave")):
+    if not all((directory / name).is_file() for name in ("casemate-host", "enclave", "init")):
         directory = tmp_path_factory.mktemp("runtime")
         (directory / "casemate-host").write_bytes(b"\x7fELF loader")
         (directory / "enclave").write_bytes(b"\x7fELF enclave")
+        (directory / "init").write_bytes(b"\x7fELF init")
     return directory
 
 

@@ -95,10 +95,11 @@ def serving(
     database: str | None = None,
     limits: Limits | None = None,
     home: Home | None = None,
+    enclaves: Address = LOCAL,
 ) -> Iterator[Running]:
     """A broker in a thread."""
     home = home or Home(directory)
-    settings = Settings(LOCAL, LOCAL, LOCAL, limits or Limits())
+    settings = Settings(enclaves, LOCAL, LOCAL, limits or Limits())
     broker = Broker(home, database or home.database_url, home.master_key(), judge, settings)
     loop = asyncio.new_event_loop()
     ending, ready = asyncio.Event(), threading.Event()

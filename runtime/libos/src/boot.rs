@@ -3,10 +3,11 @@
 
 use alloc::string::String;
 use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
 
 use casemate_abi::{MEASURED_MAGIC, StartFlags};
 use casemate_index::Index;
-use casemate_manifest::{LogLevel, Manifest};
+use casemate_manifest::{INIT_PATH, LogLevel, Manifest};
 use casemate_platform::console::{self, Level};
 use casemate_platform::extended_state::ExtendedState;
 use casemate_platform::log;
@@ -103,7 +104,16 @@ pub fn check_arguments(facts: &HostFacts, manifest: &Manifest) -> Result<(), &'s
          `loader.insecure__use_cmdline_argv = true` (or `casemate build --insecure-args`) would allow them")
 }
 
-/// Loads the manifest's program into the first process and runs it. Does not return.
+/// What runs first, with its arguments: the manifest's program, or, where the manifest names a broker, the program that
+/// asks it and then becomes the other.
+fn first_program<'a>(manifest: &'a Manifest, given: &[Vec<u8>]) -> (&'a str, Vec<Vec<u8>>) {
+    let own = manifest.arguments(given);
+    let Some(secrets) = &manifest.secrets else { return (&manifest.program, own) };
+    let before = [INIT_PATH.into(), secrets.to_text(), manifest.program.clone()];
+    (INIT_PATH, before.into_iter().map(String::into_bytes).chain(own).collect())
+}
+
+/// Loads the first program into the first process and runs it. Does not return.
 pub fn run_first(facts: &HostFacts, vouched: Vouched, handle: Arc<ThreadHandle>) -> ! {
     let Vouched { manifest, index } = vouched;
     let credentials = Arc::new(Credentials::new(manifest.uid, manifest.gid, manifest.groups.clone()));
@@ -111,18 +121,19 @@ pub fn run_first(facts: &HostFacts, vouched: Vouched, handle: Arc<ThreadHandle>)
         Ok(view) => Arc::new(view),
         Err(reason) => crate::refuse(&reason),
     };
+    let (path, arguments) = first_program(&manifest, &facts.arguments);
     let request = Request {
         view: &view,
         credentials: &credentials,
-        path: manifest.program.clone().into_bytes(),
-        arguments: manifest.arguments(&facts.arguments),
+        path: path.into(),
+        arguments,
         environment: manifest.environment(&facts.environment),
         stack_size: manifest.stack_size,
         brk_limit: manifest.brk_max_size,
     };
     let program = match prepare(request).and_then(load) {
         Ok(program) => program,
-        Err(error) => crate::refuse(&alloc::format!("{} cannot be run: {}", manifest.program, error.name())),
+        Err(error) => crate::refuse(&alloc::format!("{path} cannot be run: {}", error.name())),
     };
     let files = FileTable::new(u64::from(manifest.fds_limit));
     for (number, flags) in
@@ -132,7 +143,7 @@ pub fn run_first(facts: &HostFacts, vouched: Vouched, handle: Arc<ThreadHandle>)
             crate::refuse("the manifest allows no descriptors");
         }
     }
-    let name = manifest.program.rsplit('/').next().unwrap_or_default();
+    let name = path.rsplit('/').next().unwrap_or_default();
     let name = name.as_bytes()[..name.len().min(15)].to_vec();
     let parts = ProcessParts {
         address_space: program.space,

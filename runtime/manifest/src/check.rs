@@ -24,7 +24,7 @@ const RESERVED_TREES: [&str; 3] = ["/proc", "/sys", "/casemate"];
 /// Nothing is mounted exactly there.
 const RESERVED_PATHS: [&str; 2] = ["/", "/dev"];
 
-type Checked = Result<(), ManifestError>;
+pub(crate) type Checked = Result<(), ManifestError>;
 
 pub(crate) fn check(manifest: &Manifest) -> Checked {
     check_sizes(manifest)?;
@@ -35,7 +35,8 @@ pub(crate) fn check(manifest: &Manifest) -> Checked {
     }
     check_env(&manifest.env)?;
     check_mounts(&manifest.mounts)?;
-    check_keys(manifest)
+    check_keys(manifest)?;
+    manifest.secrets.as_ref().map_or(Ok(()), |secrets| crate::secrets::check(secrets, &manifest.mounts))
 }
 
 fn check_sizes(manifest: &Manifest) -> Checked {
@@ -90,7 +91,7 @@ fn check_strings(manifest: &Manifest) -> Checked {
     )
 }
 
-fn check_string(member: &'static str, text: &str) -> Checked {
+pub(crate) fn check_string(member: &'static str, text: &str) -> Checked {
     require(member, !text.contains('\0'), "holds a NUL character")?;
     require(member, text.len() < MAX_STRING_BYTES, "an item has 128 KiB or more")
 }
@@ -140,7 +141,7 @@ fn check_mounts(mounts: &[Mount]) -> Checked {
 }
 
 /// Absolute and in the one form that names it: no empty, `.` or `..` component.
-fn check_plain(member: &'static str, path: &str) -> Checked {
+pub(crate) fn check_plain(member: &'static str, path: &str) -> Checked {
     check_absolute(member, path)?;
     let plain = path == "/" || path[1..].split('/').all(|part| !matches!(part, "" | "." | ".."));
     require(member, plain, format!("'{path}' has an empty, '.' or '..' component"))
@@ -156,12 +157,12 @@ fn check_keys(manifest: &Manifest) -> Checked {
 }
 
 /// It becomes a file name below `/dev/attestation/keys`.
-fn check_key_name(name: &str) -> Checked {
+pub(crate) fn check_key_name(name: &str) -> Checked {
     let sound =
         !name.is_empty() && name.len() <= 255 && !matches!(name, "." | "..") && !name.contains(['/', '\0']);
     require("key_name", sound, format!("'{name}' is no key's name"))
 }
 
-fn require(member: &'static str, holds: bool, problem: impl alloc::string::ToString) -> Checked {
+pub(crate) fn require(member: &'static str, holds: bool, problem: impl alloc::string::ToString) -> Checked {
     if holds { Ok(()) } else { Err(ManifestError::value(member, problem)) }
 }

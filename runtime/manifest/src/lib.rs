@@ -20,6 +20,7 @@ mod check;
 mod error;
 mod insecure;
 mod model;
+mod secrets;
 mod wire;
 
 pub use error::ManifestError;
@@ -27,3 +28,4 @@ pub use model::{
     Edmm, EnvValue, EnvVar, FDS_HARD_LIMIT, IndexRef, LogLevel, MAX_MANIFEST_BYTES, Manifest, Mount,
     MountKind, RootDigest, VERSION,
 };
+pub use secrets::{INIT_PATH, RESULTS_PATH, Secrets};

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
+use crate::secrets::Secrets;
 use crate::wire::{WireEnvVar, WireMount};
 
 /// The version of the format that this crate reads and writes.
@@ -67,6 +68,9 @@ pub struct Manifest {
     pub program: String,
     /// Version of the runtime that the image was built with.
     pub runtime_version: String,
+    /// What the first program, `/casemate/init`, asks a broker for before `program` starts; absent when it is not there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secrets: Option<Secrets>,
     /// Stack of the main thread in bytes, `RLIMIT_STACK`; whole pages.
     pub stack_size: u64,
     /// User id.

@@ -19,12 +19,14 @@ from casemate.image.scan import ScannedLayer, scan_layer
 from casemate.image.shielded import (
     DIRECTORY,
     ENCLAVE,
+    INIT,
     LABEL_INDEX,
     LABEL_MANIFEST,
     LABEL_SOURCE,
     LABEL_VERSION,
     LOADER,
     Bundle,
+    init_table,
     shielded_config,
     shielded_layer,
 )
@@ -32,7 +34,7 @@ from casemate.image.sources import Layer, SourceImage, open_source
 from casemate.image.view import ImageView
 from casemate.image.writers import OutputImage, write_image
 from casemate.loader.files import runtime_file
-from casemate.manifest import ImageFacts, build_canonical, canonical_bytes, load_user_manifest
+from casemate.manifest import ImageFacts, UserManifest, build_canonical, canonical_bytes, load_user_manifest
 
 DEFAULT_MAX_UNPACKED_BYTES = 64 << 30
 DEFAULT_MAX_ENTRIES = 5_000_000
@@ -92,6 +94,8 @@ class Shielded:
 def shield(image: SourceImage, options: BuildOptions, progress: Progress = quiet) -> Shielded:
     """Scans a source and makes its bundle, layer and configuration. The same inputs give the same bytes."""
     loader, enclave = runtime_file(LOADER).read_bytes(), runtime_file(ENCLAVE).read_bytes()
+    user = load_user_manifest(options.manifest) if options.manifest is not None else None
+    init = runtime_file(INIT).read_bytes() if user is not None and user.secrets.broker is not None else None
     _require_unshielded(image)
     scanned = _scan(image, options, progress)
     view = ImageView(scanned)
@@ -101,9 +105,11 @@ def shield(image: SourceImage, options: BuildOptions, progress: Progress = quiet
             where=str(image.reference),
             remedy="shielding needs that name: build from the original image, or move what is there",
         )
+    if init is not None:
+        view = ImageView(scanned, [init_table(init)])
     index = view.index.to_bytes()
-    manifest, warnings = _manifest(view, image.config, options, len(index))
-    bundle = Bundle(loader, enclave, index=index, manifest=manifest)
+    manifest, warnings = _manifest(view, image.config, user, options, len(index))
+    bundle = Bundle(loader, enclave, index=index, manifest=manifest, init=init)
     layer = shielded_layer(bundle, len(image.layers) + 1)
     labels = {
         LABEL_VERSION: __version__,
@@ -160,7 +166,9 @@ def _scan(image: SourceImage, options: BuildOptions, progress: Progress) -> list
     return [done[layer.diff_id] for layer in image.layers]
 
 
-def _manifest(view: ImageView, config: ImageConfig, options: BuildOptions, index_size: int) -> tuple[bytes, list[str]]:
+def _manifest(
+    view: ImageView, config: ImageConfig, user: UserManifest | None, options: BuildOptions, index_size: int
+) -> tuple[bytes, list[str]]:
     """The canonical manifest: what the image says, and over it what the user says."""
     facts = ImageFacts(
         entrypoint=config.entrypoint,
@@ -171,7 +179,6 @@ def _manifest(view: ImageView, config: ImageConfig, options: BuildOptions, index
         lookup=view.lookup,
         read_file=view.content,
     )
-    user = load_user_manifest(options.manifest) if options.manifest is not None else None
     warnings: list[str] = []
     manifest = build_canonical(
         facts,

@@ -8,6 +8,7 @@ import struct
 from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
+from casemate._core import FileHasher, LayerTable
 from casemate.errors import ImageError
 from casemate.image.config import ImageConfig
 from casemate.image.descriptors import OCI_LAYER, Descriptor, sha256_digest
@@ -18,6 +19,7 @@ from casemate.image.tarwrite import END, header, padding
 
 DIRECTORY = "casemate"
 LOADER, ENCLAVE, INDEX, MANIFEST, MEASURED = "casemate-host", "enclave", "index", "manifest.json", "measured"
+INIT = "init"
 ENTRYPOINT = f"/{DIRECTORY}/{LOADER}"
 LABEL_VERSION = "io.casemate.version"
 LABEL_MANIFEST = "io.casemate.manifest.digest"
@@ -46,6 +48,8 @@ SIGSTRUCT_EDMM, SIGSTRUCT_STATIC = "sigstruct.edmm", "sigstruct.static"
 SIGSTRUCT_FILES = (SIGSTRUCT_EDMM, SIGSTRUCT_STATIC)
 
 _MODES = {LOADER: 0o755, ENCLAVE: 0o755, INDEX: 0o644, MANIFEST: 0o644, MEASURED: 0o644}
+# Only where the manifest names a broker; the file index vouches for it.
+_INIT_MODE = 0o755
 _SIGSTRUCT_BYTES, _SIGSTRUCT_MODE = 1808, 0o644
 _MEASURED = struct.Struct("<8sII32s16x")
 _MEASURED_MAGIC, _MEASURED_VERSION = b"CSMTMEAS", 1
@@ -62,12 +66,14 @@ class Bundle:
     manifest: bytes
     sigstructs: dict[str, bytes] = field(default_factory=dict)
     """By file name; none before the image is signed."""
+    init: bytes | None = None
+    """The program that asks the broker, where the manifest names one."""
 
     @classmethod
     def from_files(cls, files: dict[str, bytes]) -> Bundle:
         """From what ``read_bundle`` read."""
         sigstructs = {name: files[name] for name in SIGSTRUCT_FILES if name in files}
-        return cls(files[LOADER], files[ENCLAVE], files[INDEX], files[MANIFEST], sigstructs)
+        return cls(files[LOADER], files[ENCLAVE], files[INDEX], files[MANIFEST], sigstructs, files.get(INIT))
 
     def files(self) -> dict[str, bytes]:
         return {
@@ -77,6 +83,7 @@ class Bundle:
             MANIFEST: self.manifest,
             MEASURED: measured_block(self.manifest),
             **self.sigstructs,
+            **({INIT: self.init} if self.init is not None else {}),
         }
 
 
@@ -89,7 +96,7 @@ def shielded_layer(bundle: Bundle, number: int) -> Layer:
     """The layer: names sorted, times and owners 0, not compressed (compressors differ between machines)."""
     pieces = [header(_entry(DIRECTORY, "dir", 0o755))]
     for name, data in sorted(bundle.files().items()):
-        mode = _MODES.get(name, _SIGSTRUCT_MODE)
+        mode = _INIT_MODE if name == INIT else _MODES.get(name, _SIGSTRUCT_MODE)
         pieces += (header(_entry(f"{DIRECTORY}/{name}", "file", mode, len(data))), data, padding(len(data)))
     pieces.append(END)
     digest = hashlib.sha256()
@@ -177,8 +184,7 @@ def read_bundle(image: SourceImage) -> dict[str, bytes]:
         reader = TarReader(stream, layer.where)
         for entry in reader:
             name = entry.path.decode("utf-8", "backslashreplace").removeprefix(f"{DIRECTORY}/")
-            limit = _SIGSTRUCT_BYTES if name in SIGSTRUCT_FILES else MAX_FILE_BYTES if name in _MODES else -1
-            if entry.kind == "file" and entry.size <= limit:
+            if entry.kind == "file" and entry.size <= _limit(name):
                 files[name] = b"".join(reader.content())
             elif entry.kind != "dir" or entry.path.rstrip(b"/") != DIRECTORY.encode():
                 raise _damaged(image, f"its shielded layer holds '{name}'")
@@ -194,6 +200,23 @@ def read_bundle(image: SourceImage) -> dict[str, bytes]:
     if image.config.labels.get(LABEL_MANIFEST) != sha256_digest(files[MANIFEST]):
         raise _damaged(image, f"its label {LABEL_MANIFEST} is not that of its manifest")
     return files
+
+
+def _limit(name: str) -> int:
+    """How many bytes a file of the shielded layer may have; -1 when there is no such file."""
+    if name in SIGSTRUCT_FILES:
+        return _SIGSTRUCT_BYTES
+    return MAX_FILE_BYTES if name in _MODES or name == INIT else -1
+
+
+def init_table(init: bytes) -> LayerTable:
+    """What the shielded layer adds to the file index: the program that asks the broker."""
+    hasher = FileHasher(len(init))
+    hasher.update(init)
+    table = LayerTable("shielded")
+    table.add_directory(DIRECTORY.encode(), mode=0o755, uid=0, gid=0, mtime=0)
+    table.add_file(f"{DIRECTORY}/{INIT}".encode(), hasher.finish(), mode=_INIT_MODE, uid=0, gid=0, mtime=0)
+    return table
 
 
 def _damaged(image: SourceImage, what: str) -> ImageError:

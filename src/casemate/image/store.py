@@ -119,12 +119,12 @@ def _open_index(bundle: Path) -> Index:
 
 
 def _extract(image: SourceImage, index: Index, missing: set[bytes], store: Path, progress: Progress) -> None:
-    """Reads the original layers until nothing is missing."""
+    """Reads the layers until nothing is missing; the shielded one last, because it may hold the init program."""
     from casemate.image.layers import PlainLayer
     from casemate.image.tarstream import TarReader
 
     with _Staging(store) as staging:
-        for layer in image.layers[:-1]:
+        for layer in image.layers:
             if not missing:
                 break
             # A layer's files get their names only after its digest was found right.

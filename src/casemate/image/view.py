@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from casemate._core import Index, IndexFormatError, InodeInfo, merge_layers
+from collections.abc import Sequence
+
+from casemate._core import Index, IndexFormatError, InodeInfo, LayerTable, merge_layers
 from casemate.errors import ImageError
 from casemate.image.programs import Program
 from casemate.image.scan import ScannedLayer
@@ -11,9 +13,10 @@ from casemate.image.scan import ScannedLayer
 class ImageView:
     """All layers laid over one another. Paths are absolute in the image; symbolic links are followed inside it."""
 
-    def __init__(self, layers: list[ScannedLayer]) -> None:
+    def __init__(self, layers: list[ScannedLayer], above: Sequence[LayerTable] = ()) -> None:
+        """``above``: tables laid over all layers."""
         try:
-            self.index: Index = merge_layers([scanned.table for scanned in layers])
+            self.index: Index = merge_layers([*(scanned.table for scanned in layers), *above])
         except IndexFormatError as error:
             raise ImageError(
                 f"the layers do not fit together: {error}", remedy="refuse the image or rebuild it"

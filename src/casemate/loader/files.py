@@ -1,4 +1,4 @@
-"""The two runtime binaries that are part of the installed package."""
+"""The runtime binaries that are part of the installed package."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _DIRECTORY = Path(__file__).resolve().parent.parent / "_runtime"
 
 
 def runtime_file(name: str) -> Path:
-    """``casemate-host`` or ``enclave``, as built for this version."""
+    """``casemate-host``, ``enclave`` or ``init``, as built for this version."""
     path = _DIRECTORY / name
     if not path.is_file():
         raise RuntimeFilesError(

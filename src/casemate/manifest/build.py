@@ -21,6 +21,7 @@ from casemate.manifest.mounts import canonical_mounts
 from casemate.manifest.paths import joined
 from casemate.manifest.program import Lookup, find_program
 from casemate.manifest.schema import Edmm, Sgx
+from casemate.manifest.secrets import canonical_secrets
 from casemate.manifest.sizes import format_size
 
 Warn = Callable[[str], None]
@@ -111,6 +112,7 @@ def build_canonical(
     )
     warnings: list[ManifestWarning] = []
     mounts = canonical_mounts(user, cwd, image.lookup, warnings)
+    secrets = canonical_secrets(user, mounts)
     for warning in warnings:
         warn(str(warning))
     _check_trusted_files(user, image.lookup, warn)
@@ -142,6 +144,7 @@ def build_canonical(
         isv_svn=sgx.isvsvn,
         edmm=_edmm(sgx),
         debug=sgx.debug,
+        secrets=secrets,
     )
     canonical_bytes(manifest)  # refuses what the enclave would refuse
     return manifest

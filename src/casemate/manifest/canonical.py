@@ -63,6 +63,22 @@ class IndexRef(_Member):
     size: int
 
 
+class SecretsRef(_Member):
+    """What ``/casemate/init`` asks a broker for; the maps give names of secrets."""
+
+    broker: list[str]
+    broker_key: str
+    """SHA-256 of the broker's public key, hexadecimal."""
+    required: list[str]
+    optional: list[str]
+    env: dict[str, str]
+    args: list[str]
+    keys: dict[str, str]
+    files: dict[str, str]
+    results: list[str]
+    timeout_s: int
+
+
 class CanonicalManifest(_Member):
     """Version 1. ``docs/manifest.md`` and ``runtime/manifest/src/model.rs`` describe the members."""
 
@@ -94,6 +110,7 @@ class CanonicalManifest(_Member):
     log_level: LogLevel
     disallow_subprocesses: bool
     index: IndexRef
+    secrets: SecretsRef | None = None
 
     @property
     def insecure(self) -> list[str]:

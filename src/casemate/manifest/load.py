@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 import re
 import tomllib
 from collections.abc import Iterator
@@ -31,6 +32,7 @@ class UserManifest(UserManifestModel):
     _warnings: tuple[ManifestWarning, ...] = PrivateAttr(())
     _argv_from_file: list[str] | None = PrivateAttr(None)
     _env_from_file: list[str] | None = PrivateAttr(None)
+    _pin_from_file: str | None = PrivateAttr(None)
 
     @property
     def warnings(self) -> tuple[ManifestWarning, ...]:
@@ -46,6 +48,11 @@ class UserManifest(UserManifestModel):
     def env_from_file(self) -> list[str]:
         """``NAME=VALUE`` items of ``loader.env_src_file``."""
         return self._env_from_file or []
+
+    @property
+    def broker_key(self) -> str:
+        """The pin of the broker's key, 64 hexadecimal digits; empty where there is no broker."""
+        return self._pin_from_file or self.secrets.broker_key or ""
 
     def place(self, *path: str | int) -> str:
         """``FILE:LINE`` of a key, as exactly as it is known."""
@@ -85,6 +92,8 @@ def parse_user_manifest(text: str, *, where: str, directory: FilePath | None = N
         manifest._argv_from_file = _read_items(manifest, "argv_src_file", loader.argv_src_file, directory)
     if loader.env_src_file is not None:
         manifest._env_from_file = _read_items(manifest, "env_src_file", loader.env_src_file, directory)
+    if manifest.secrets.broker_certificate is not None:
+        manifest._pin_from_file = _read_pin(manifest, manifest.secrets.broker_certificate, directory)
     return manifest
 
 
@@ -203,6 +212,22 @@ def _read_items(manifest: UserManifest, key: str, uri: str, directory: FilePath 
         if item.find("=") < 1:
             raise ManifestError(f"'{path}' holds '{item}', which is not NAME=VALUE", where=place, remedy="correct it")
     return strings
+
+
+def _read_pin(manifest: UserManifest, uri: str, directory: FilePath | None) -> str:
+    """SHA-256 of the public key (DER SubjectPublicKeyInfo) in a PEM certificate."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    place = manifest.place("secrets", "broker_certificate")
+    path = (directory or FilePath()) / uri.removeprefix("file:")
+    try:
+        key = x509.load_pem_x509_certificate(_read(path, f"{place}: {path}")).public_key()
+    except ValueError:
+        raise ManifestError(
+            f"'{path}' is not a certificate in PEM format", where=place, remedy="name the broker's certificate.pem"
+        ) from None
+    return hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
 
 
 # --- Mistakes in words ------------------------------------------------------------------------------------

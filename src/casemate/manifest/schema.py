@@ -105,6 +105,32 @@ def _pages(value: int) -> int:
     return -(-value // 4096) * 4096
 
 
+def _broker(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+def _address(value: str) -> str:
+    host, colon, port = value.rpartition(":")
+    plain = all(mark.isascii() and (mark.isalnum() or mark in ".-_:[]") for mark in host)
+    if not (colon and host and plain and port.isascii() and port.isdecimal() and 0 < int(port) < 65536):
+        raise ValueError(f"expected HOST:PORT, found '{value}'")
+    return value
+
+
+def _pin(value: str) -> str:
+    digits = value.removeprefix("sha256:").lower()
+    if len(digits) != 64 or any(digit not in "0123456789abcdef" for digit in digits):
+        raise ValueError("expected 'sha256:' and 64 hexadecimal digits, as 'casemate broker identity' prints them")
+    return digits
+
+
+def _plain_file(value: str) -> str:
+    path = plain_path(value)
+    if path is None or path == "/":
+        raise ValueError(f"expected an absolute path without '..', found '{value}'")
+    return path
+
+
 Text = Annotated[str, AfterValidator(_text)]
 AbsolutePath = Annotated[Text, AfterValidator(_absolute), WithJsonSchema({"type": "string", "pattern": "^/"})]
 MountPoint = Annotated[Text, AfterValidator(mount_point), WithJsonSchema({"type": "string", "pattern": "^/"})]
@@ -114,6 +140,17 @@ KeyName = Annotated[Text, AfterValidator(_key_name)]
 HexKey = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{32}$")]
 # Engines refuse larger ids too (runc: 0 to 2^31 - 1).
 Id = Annotated[int, Field(ge=0, le=(1 << 31) - 1)]
+_ADDRESS_SCHEMA = {"type": "string", "pattern": "^[^:]+.*:[0-9]{1,5}$"}
+Address = Annotated[str, AfterValidator(_address), WithJsonSchema(_ADDRESS_SCHEMA)]
+Brokers = Annotated[
+    list[Address],
+    BeforeValidator(_broker),
+    Field(min_length=1, max_length=16),
+    WithJsonSchema({"anyOf": [_ADDRESS_SCHEMA, {"type": "array", "items": _ADDRESS_SCHEMA}]}),
+]
+Pin = Annotated[str, AfterValidator(_pin), WithJsonSchema({"type": "string", "pattern": "^(sha256:)?[0-9a-fA-F]{64}$"})]
+SecretName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
+PlainPath = Annotated[Text, AfterValidator(_plain_file), WithJsonSchema({"type": "string", "pattern": "^/."})]
 _SIZE_SCHEMA = {"anyOf": [{"type": "string", "pattern": SIZE_PATTERN}, {"type": "integer", "minimum": 0}]}
 Size = Annotated[int, BeforeValidator(parse_size), WithJsonSchema(_SIZE_SCHEMA)]
 EnclaveSize = Annotated[Size, AfterValidator(_power_of_two)]
@@ -399,6 +436,78 @@ class Sgx(_Table):
     )
 
 
+class Secrets(_Table):
+    """What comes from a broker before the program starts, and what goes back when it has ended."""
+
+    broker: Brokers | None = Field(
+        None,
+        description="`HOST:PORT` of the broker, or an array of them, asked in this order. Without it there is no broker.",
+    )
+    broker_key: Pin | None = Field(
+        None,
+        description="`sha256:` and the hash of the broker's public key, as `casemate broker identity` prints it: "
+        "secrets are taken from its owner only.",
+    )
+    broker_certificate: FileUri | None = Field(
+        None,
+        description="The broker's `certificate.pem` in place of `broker_key`. Read when the image is built, relative "
+        "to the manifest's directory; only the key in it counts.",
+    )
+    required: list[SecretName] = Field(
+        default_factory=list,
+        description="Secrets without which the program does not start. Those that are placed below are required too, "
+        "unless they are optional; what is placed nowhere becomes a file in `/run/secrets`.",
+        json_schema_extra={"default_text": "none"},
+    )
+    optional: list[SecretName] = Field(
+        default_factory=list,
+        description="Secrets that the broker may withhold; their places then stay empty.",
+        json_schema_extra={"default_text": "none"},
+    )
+    env: dict[EnvName, SecretName] = Field(
+        default_factory=dict,
+        description="Variables that get a secret's value, in place of any other.",
+        json_schema_extra={"default_text": "none"},
+    )
+    args: list[SecretName] = Field(
+        default_factory=list,
+        description="Secrets whose values follow the program's arguments.",
+        json_schema_extra={"default_text": "none"},
+    )
+    keys: dict[KeyName, SecretName] = Field(
+        default_factory=dict,
+        description="File keys (16 bytes) by name, as encrypted mounts name them.",
+        json_schema_extra={"default_text": "none"},
+    )
+    files: dict[PlainPath, SecretName] = Field(
+        default_factory=dict,
+        description="Files that get a secret's value, by path: below `/run/secrets`, or in a `tmpfs` mount.",
+        json_schema_extra={"default_text": "none"},
+    )
+    results: bool = Field(
+        False,
+        description="Files that the program leaves in `/dev/casemate/results` go to the broker when it has ended.",
+    )
+    result_files: list[PlainPath] = Field(
+        default_factory=list,
+        description="Other files, or directories of files, that go to the broker when the program has ended.",
+        json_schema_extra={"default_text": "none"},
+    )
+    timeout: int = Field(
+        300, ge=1, le=86400, description="How many seconds the broker is asked, with growing pauses, before giving up."
+    )
+
+    @model_validator(mode="after")
+    def _whole(self) -> Secrets:
+        if self.broker is None:
+            if self.model_fields_set:
+                raise ValueError("without 'broker' nothing else of it has a meaning")
+            return self
+        if (self.broker_key is None) == (self.broker_certificate is None):
+            raise ValueError("the broker is known by 'broker_key' or by 'broker_certificate'; give one of them")
+        return self
+
+
 class UserManifestModel(_Table):
     """The whole user manifest."""
 
@@ -407,3 +516,4 @@ class UserManifestModel(_Table):
     fs: Fs = Field(default_factory=Fs)
     sys: Sys = Field(default_factory=Sys)
     sgx: Sgx = Field(default_factory=Sgx)
+    secrets: Secrets = Field(default_factory=Secrets)
