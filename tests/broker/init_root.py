@@ -12,17 +12,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from casemate.attestation.ratls.certificate import QuoteSource
 from casemate.loader.files import runtime_file
-from tests.attestation.simple_quotes import quote_of
-from tests.broker.enclaves import ENCLAVE
 
 _PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 _CHROOT, _UNSHARE = (shutil.which(name, path=_PATH) or name for name in ("chroot", "unshare"))
 
 
 class InitRoot:
-    def __init__(self, root: Path, busybox: Path, mrenclave: bytes = ENCLAVE) -> None:
-        self.root, self._quote = root, quote_of(mrenclave)
+    def __init__(self, root: Path, busybox: Path, quote: QuoteSource) -> None:
+        self.root, self._quote = root, quote
         for directory in ("bin", "casemate", "etc", "tmp", "dev/attestation/keys", "dev/casemate/results"):
             (root / directory).mkdir(parents=True)
         shutil.copy(busybox, root / "bin/sh")

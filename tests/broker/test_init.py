@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import socket
-import subprocess
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +13,8 @@ from typing import Any
 import pytest
 
 from casemate.broker.serve import Address
-from casemate.loader.files import runtime_file
+from tests.attestation.simple_quotes import quote_of
+from tests.broker.conftest import NewRoot
 from tests.broker.enclaves import ENCLAVE, OTHER, POLICY, Running, serving
 from tests.broker.init_root import InitRoot
 
@@ -22,15 +22,8 @@ Make = Callable[..., InitRoot]
 
 
 @pytest.fixture
-def make(tmp_path: Path, busybox_rootfs: Path) -> Make:
-    def root(mrenclave: bytes = ENCLAVE) -> InitRoot:
-        return InitRoot(tmp_path / "root", busybox_rootfs / "bin/busybox", mrenclave)
-
-    if not runtime_file("init").read_bytes()[4:]:
-        pytest.skip("casemate-init is not built")
-    if subprocess.run(["unshare", "-r", "true"], capture_output=True).returncode:
-        pytest.skip("neither root nor user namespaces")
-    return root
+def make(new_root: NewRoot) -> Make:
+    return lambda mrenclave=ENCLAVE: new_root(quote_of(mrenclave))
 
 
 @pytest.fixture

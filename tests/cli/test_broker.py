@@ -103,7 +103,7 @@ def test_mistakes_are_explained(command: Command, tmp_path: Path, monkeypatch: p
         (("secret", "list"), "no broker serves from here"),
         (("secret", "put", "x", "--policy", "p"), "give --file FILE"),
         (("secret", "put", "x", "--policy", "p", "--file", "f", "--generate"), "comes from one place"),
-        (("serve", str(tmp_path / "b"), "--root", "nobody", "--collateral", "c"), "there is no root"),
+        (("serve", str(tmp_path / "b"), "--root", "nobody"), "there is no root"),
         (("serve", str(tmp_path / "b"), "--collateral", str(tmp_path / "none")), "cannot read the collateral"),
     ):
         with pytest.raises(AssertionError, match=sentence):

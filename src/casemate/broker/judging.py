@@ -8,7 +8,10 @@ from pathlib import Path
 
 from casemate.attestation import Collateral, QuoteRefusedError, Root, VerifiedQuote, verify
 from casemate.attestation.errors import CollateralError
+from casemate.attestation.pcs import platform_kind
 from casemate.attestation.policy import AllOf
+from casemate.attestation.store import CollateralStore
+from casemate.attestation.verify import read_quote
 from casemate.errors import describe_os_error
 
 # Whether debug enclaves and old platforms will do is for each secret's policy to say.
@@ -27,6 +30,15 @@ def quote_judge(source: CollateralSource, root: Root) -> QuoteJudge:
         return verify(quote, source(quote), datetime.now(UTC), root, _ANY)
 
     return judge
+
+
+def stored_collateral(store: CollateralStore, root: Root) -> CollateralSource:
+    """Collateral from the cache that ``casemate collateral sync`` fills."""
+
+    def source(quote: bytes) -> Collateral:
+        return store.get(root, platform_kind(read_quote(quote)))
+
+    return source
 
 
 def collateral_files(paths: Sequence[Path], root: Root) -> CollateralSource:

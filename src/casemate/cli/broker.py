@@ -73,7 +73,15 @@ def serve(
     ] = "intel",
     collateral: Annotated[
         list[Path] | None,
-        typer.Option("--collateral", help="The vendor's word on platforms, in JSON; may be repeated."),
+        typer.Option(
+            "--collateral",
+            help="The vendor's word on platforms, in JSON; may be repeated.",
+            show_default="the cache of casemate collateral",
+        ),
+    ] = None,
+    collateral_database: Annotated[
+        str | None,
+        typer.Option("--collateral-db", envvar="CASEMATE_COLLATERAL_DB", help="Where the cache is: a database URL."),
     ] = None,
     name: Annotated[
         list[str] | None,
@@ -87,18 +95,20 @@ def serve(
     import signal
 
     from casemate.attestation import roots
+    from casemate.attestation.store import CollateralStore, default_url
     from casemate.broker.home import Home, default_home
-    from casemate.broker.judging import collateral_files, quote_judge
+    from casemate.broker.judging import collateral_files, quote_judge, stored_collateral
     from casemate.broker.serve import Address, Broker, Settings
-    from casemate.errors import UsageError
 
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="casemate: %(message)s")
-    if not collateral:
-        raise UsageError("there is no collateral", remedy="give --collateral FILE")
     trusted = roots.from_option(root)
     home = Home(directory or default_home(), name or ())
     _raise_limits()
-    judge = quote_judge(collateral_files(collateral, trusted), trusted)
+    if collateral:
+        source = collateral_files(collateral, trusted)
+    else:
+        source = stored_collateral(CollateralStore(collateral_database or default_url()), trusted)
+    judge = quote_judge(source, trusted)
     settings = Settings(Address.parse(listen), Address.parse(admin), Address.parse(gramine) if gramine else None)
     if trusted.simulated:
         print("casemate: warning: the vendor is simulated: quotes prove nothing about hardware", file=sys.stderr)
