@@ -16,6 +16,7 @@ from pathlib import Path
 
 from tests.linux.outcome import ENVIRONMENT, Outcome, launcher, run
 from tests.linux.variants import BUILD
+from tests.signed import sign_bundle
 
 _PASSWD = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n"
 _GROUP = "root:x:0:\nnogroup:x:65534:\n"
@@ -32,9 +33,12 @@ class Image:
     rootfs: Path
     bundle: Path
 
-    def run(self, arguments: Iterable[str], trace: bool = False, stdin: bytes | None = None) -> Outcome:
+    def run(
+        self, arguments: Iterable[str], trace: bool = False, stdin: bytes | None = None, platform: str = "direct"
+    ) -> Outcome:
         """Runs a program of the image in a fresh instance; what it writes to files is gone afterwards."""
         command = [str(self.bundle / "casemate-host"), "--bundle", str(self.bundle), "--root", str(self.rootfs)]
+        command += ["--platform", platform, "--fuses", str(self.bundle / "fuses")]
         command += ["--trace"] if trace else []
         return run([*command, "--", "/tmp/work", *arguments], "/tmp", {}, stdin)
 
@@ -131,6 +135,7 @@ def _shield(directory: Path, image: Image) -> None:
     if done.returncode:
         raise InsideUnavailableError(f"casemate build failed:\n{done.stderr}")
     _unpack_bundle(output, image.bundle)
+    sign_bundle(image.bundle)
     shutil.rmtree(output)
     shutil.rmtree(directory / "cache", ignore_errors=True)
 

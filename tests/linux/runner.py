@@ -83,13 +83,17 @@ def variant_image(variant: Variant) -> Image:
 
 
 def run_all(
-    programs: Sequence[Program], variant: Variant, image: Image | None, trace: bool = False
+    programs: Sequence[Program],
+    variant: Variant,
+    image: Image | None,
+    trace: bool = False,
+    platform: str = "direct",
 ) -> Iterator[Result]:
     """Runs the programs of one variant, which are built already, as many at once as there are processors."""
 
     def run_one(program: Program) -> Result:
         native = run_natively(binary(program, variant))
-        inside = image.run([f"/programs/{program.name}"], trace) if image else None
+        inside = image.run([f"/programs/{program.name}"], trace, platform=platform) if image else None
         return Result(program, variant, native, inside)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -102,6 +106,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--variant", action="append", choices=names, help="only this variant (may be repeated)")
     parser.add_argument("-k", dest="pattern", help="only programs whose name matches this regular expression")
     parser.add_argument("--native-only", action="store_true", help="build and run natively, and print the output")
+    parser.add_argument("--platform", choices=("direct", "softsgx"), default="direct", help="where it runs")
     parser.add_argument("--trace", action="store_true", help="print the library OS's system-call trace of each run")
     parser.add_argument("-v", "--verbose", action="store_true", help="print equal results too")
     return parser.parse_args()
@@ -142,7 +147,7 @@ def main() -> int:
         except (BuildError, InsideUnavailableError) as error:
             print(error)
             return 1
-        for result in run_all(programs, variant, image, options.trace):
+        for result in run_all(programs, variant, image, options.trace, options.platform):
             kind = print_result(result, options, known)
             counts[kind] = counts.get(kind, 0) + 1
     total = ", ".join(f"{number} {kind}" for kind, number in sorted(counts.items()))

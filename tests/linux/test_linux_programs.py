@@ -14,8 +14,12 @@ PROGRAMS = discover()
 KNOWN = known_differences()
 
 
+# What the enclave platforms do in their own way: exceptions, pages, threads, new programs.
+SAMPLE = ("thread/", "signal/", "memory/", "exec/", "futex/")
+
+
 @cache
-def results(variant: Variant) -> dict[str, Result] | str:
+def results(variant: Variant, platform: str = "direct", whole: bool = True) -> dict[str, Result] | str:
     """All results of a variant, run in parallel by the first test that asks; or why there are none."""
     if variant not in available_variants():
         return f"{variant.compiler} is not installed"
@@ -24,7 +28,8 @@ def results(variant: Variant) -> dict[str, Result] | str:
         image = variant_image(variant)
     except InsideUnavailableError as error:
         return str(error)
-    return {result.program.name: result for result in run_all(PROGRAMS, variant, image)}
+    programs = [program for program in PROGRAMS if whole or program.name.startswith(SAMPLE)]
+    return {result.program.name: result for result in run_all(programs, variant, image, platform=platform)}
 
 
 @pytest.mark.timeout(900)  # the first test of a variant runs all of them
@@ -38,7 +43,10 @@ def results(variant: Variant) -> dict[str, Result] | str:
     ],
 )
 def test_prints_the_same_inside(variant: Variant, name: str) -> None:
-    found = results(variant)
+    judge(results(variant), name)
+
+
+def judge(found: dict[str, Result] | str, name: str) -> None:
     if isinstance(found, str):
         pytest.skip(found)
     difference = found[name].difference()
@@ -47,6 +55,30 @@ def test_prints_the_same_inside(variant: Variant, name: str) -> None:
             pytest.xfail(KNOWN[name])
         return
     assert difference is None, difference
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(
+    "name",
+    [program.name for program in PROGRAMS if program.name.startswith(SAMPLE) and program.builds_in(VARIANTS[0])],
+)
+def test_prints_the_same_on_the_software_device(name: str) -> None:
+    judge(results(VARIANTS[0], "softsgx", whole=False), name)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize(
+    ("variant", "name"),
+    [
+        pytest.param(variant, program.name, id=f"{variant.name}-{program.name}")
+        for variant in VARIANTS
+        for program in PROGRAMS
+        if program.builds_in(variant)
+    ],
+)
+def test_every_program_prints_the_same_on_the_software_device(variant: Variant, name: str) -> None:
+    judge(results(variant, "softsgx"), name)
 
 
 def test_there_are_enough_programs() -> None:

@@ -34,7 +34,8 @@ host_calls! {
     Log = 0,
     /// `(status, signal)`: end the process with an exit status (0–255) or, when `signal` ≠ 0, by that signal. Does not return.
     Exit = 1,
-    /// `(area)`: start a host thread that enters the enclave with [`EntryReason::Thread`](crate::EntryReason) and this value.
+    /// `(tcs)`: start a host thread that enters the enclave by this TCS; on `direct`, with [`EntryReason::Thread`](crate::EntryReason)
+    /// and this value.
     ThreadCreate = 2,
     /// `(host_thread)`: interrupt a thread: sets its `wake` word, and if it runs user code or sleeps, makes it stop.
     ThreadInterrupt = 3,
@@ -50,13 +51,15 @@ host_calls! {
     ClockRead = 8,
 
     /// `(address, length, protection, soon)`: put fresh zero pages into the enclave's range, replacing what is there. `soon` = 1: all of
-    /// them will be written at once, so they may be brought in together.
+    /// them will be written at once, so they may be brought in together. In an enclave with EDMM: EAUG, and the pages wait for
+    /// EACCEPT; without: access alone, whatever is in them.
     PageMap = 9,
-    /// `(address, length, protection)`: change protection of mapped pages.
+    /// `(address, length, protection, page_protection)`: change protection of mapped pages. In an enclave with EDMM
+    /// `page_protection` is for EMODPR, and the pages wait for EACCEPT; `protection` is always for the page tables.
     PageProtect = 10,
-    /// `(address, length)`: take pages away; the range stays reserved and inaccessible.
+    /// `(address, length)`: take pages away; the range stays reserved and inaccessible. Not in an enclave with EDMM.
     PageUnmap = 11,
-    /// `(address, length)`: drop contents; the pages read as zero again.
+    /// `(address, length)`: drop contents; the pages read as zero again. On `direct` only.
     PageDiscard = 12,
 
     /// `(buf, path_len, out)`: open a file of the image. buf: 32 bytes fs-verity digest, then the path (absolute in the image, no
@@ -137,6 +140,11 @@ host_calls! {
 
     /// `(fd, offset, whence)`: lseek(2) with SEEK_SET, SEEK_CUR or SEEK_END. Result: the position.
     FdSeek = 47,
+
+    /// `(address, length, page_type)`: EMODT to PT_TCS (1) or PT_TRIM (4); the pages wait for EACCEPT.
+    PageConvert = 48,
+    /// `(address, length)`: EREMOVE of pages accepted as PT_TRIM.
+    PageRemove = 49,
 }
 
 /// How many calls there are.

@@ -12,11 +12,13 @@ mod thread;
 mod wire;
 
 pub use call::{CALL_COUNT, HostCall, PathOperation};
-pub use start::{Blob, EntryReason, MEASURED_MAGIC, Platform, START_MAGIC, StartBlock, StartFlags};
+pub use start::{
+    Blob, DIRECT_ENTRY, EXIT_DONE, EntryReason, MEASURED_MAGIC, Platform, START_MAGIC, StartBlock, StartFlags,
+};
 pub use thread::{
     ExceptionFrame, HOST_BUFFER_SIZE, HostThread, SleepState, VECTOR_INTERRUPT, VECTOR_SYSCALL,
 };
-pub use wire::{DirectoryEntry, EpollEntry, HostClock, HostStat, MessageHeader, PollEntry};
+pub use wire::{CpuidEntry, DirectoryEntry, EpollEntry, HostClock, HostStat, MessageHeader, PollEntry};
 
 /// Version of this interface; both sides are built together and refuse another's.
-pub const ABI_VERSION: u32 = 1;
+pub const ABI_VERSION: u32 = 2;

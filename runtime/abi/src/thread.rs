@@ -39,13 +39,13 @@ pub struct HostThread {
     pub tid: u32,
     /// Reserved, 0.
     pub reserved: u32,
-    /// The thread area's address in the enclave (`ThreadCreate`'s argument), for the loader's signal handler.
+    /// What `ThreadCreate` was given; 0 for the first thread.
     pub area: u64,
 }
 
 /// State of a thread at a fault, trapped system call or host signal; the loader copies it from and back to the signal frame.
 ///
-/// In an enclave this is the SSA frame's GPRSGX region, and the loader sees none of it.
+/// In an enclave this is made inside from the SSA frame, and the loader sees none of it.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C)]
 pub struct ExceptionFrame {

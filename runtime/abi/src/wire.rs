@@ -95,3 +95,15 @@ pub struct DirectoryEntry {
     /// DT_* type.
     pub file_type: u8,
 }
+
+/// One leaf of CPUID, as the host's processor answers it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct CpuidEntry {
+    /// EAX: the leaf.
+    pub leaf: u32,
+    /// ECX: the sub-leaf; 0 where the leaf has none.
+    pub subleaf: u32,
+    /// EAX, EBX, ECX, EDX of the answer.
+    pub registers: [u32; 4],
+}

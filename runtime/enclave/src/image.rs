@@ -10,8 +10,18 @@ core::arch::global_asm!(
     r#"
     .text
     .globl _start
-_start:                         // rdi reason, rsi and rdx as the reason says
-    test rdi, rdi
+_start:                         // rdi reason, rsi and rdx as the reason says; rax tells the platforms apart
+    movabs r11, {DIRECT}
+    cmp rax, r11
+    je 2f
+    lea r11, [rip + casemate_enclave_relocate_self]
+    lea r12, [rip + casemate_enclave_enter]
+    jmp casemate_gate_enter
+casemate_enclave_relocate_self:
+    lea rdi, [rip + __ehdr_start]
+    lea rsi, [rip + _DYNAMIC]
+    jmp casemate_enclave_relocate
+2:  test rdi, rdi
     jne 1f
     // Once: to relocate again would add the base to pointers that have it.
     mov eax, 1
@@ -33,25 +43,31 @@ _start:                         // rdi reason, rsi and rdx as the reason says
     mov rax, -1
     ret
 1:
-    jmp casemate_enclave_enter
+    jmp casemate_enclave_enter_direct
 
     .bss
     .balign 4
 casemate_enclave_begun:
     .long 0
     .text
-"#
+"#,
+    DIRECT = const casemate_abi::DIRECT_ENTRY,
 );
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn casemate_enclave_relocate(base: u64, dynamic: *const Dynamic) -> bool {
-    // SAFETY: called once, by `_start`, with the addresses that the linker gave this image; the loader maps it writable.
+    // SAFETY: called once, by `_start`, with the addresses that the linker gave this image; its data is writable.
     unsafe { relocate(base, dynamic) }
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn casemate_enclave_enter(reason: u64, a: u64, b: u64) -> i64 {
-    start::enter(reason, a, b, casemate_libos::start)
+extern "C" fn casemate_enclave_enter_direct(reason: u64, a: u64, b: u64) -> i64 {
+    start::enter_direct(reason, a, b, casemate_libos::start)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn casemate_enclave_enter(first: u64, a: u64, b: u64) -> i64 {
+    start::enter_enclave(first == 1, a, b, casemate_libos::start)
 }
 
 #[panic_handler]

@@ -8,6 +8,8 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
 
 use casemate_abi::{EntryReason, ExceptionFrame, HostCall, HostThread, StartBlock, VECTOR_INTERRUPT};
 use casemate_freestanding::relocation::{Dynamic, relocate};
+use casemate_sgx::PAGE_SIZE;
+use casemate_sgx::layout::{BLOCK_OFFSET, LayoutBlock};
 
 macro_rules! say {
     ($($argument:tt)*) => { $crate::enclave::print(format_args!("{}\n", format_args!($($argument)*))) };
@@ -235,6 +237,30 @@ pub fn block() -> &'static StartBlock {
     unsafe { &*(BLOCK.load(Relaxed) as *const StartBlock) }
 }
 
+unsafe extern "C" {
+    static __ehdr_start: u8;
+}
+
+fn measured_page() -> &'static [u8; PAGE_SIZE] {
+    // SAFETY: the loader maps the measured page right below the image.
+    unsafe { &*((&raw const __ehdr_start as u64 - PAGE_SIZE as u64) as *const [u8; PAGE_SIZE]) }
+}
+
+/// The layout, from the measured page.
+pub fn layout() -> LayoutBlock {
+    match LayoutBlock::read(measured_page()) {
+        Some(layout) => layout,
+        None => fail(format_args!("the measured page holds no layout\n")),
+    }
+}
+
+/// The measured block.
+pub fn measured() -> [u8; BLOCK_OFFSET] {
+    let mut block = [0; BLOCK_OFFSET];
+    block.copy_from_slice(&measured_page()[..BLOCK_OFFSET]);
+    block
+}
+
 /// A blob's bytes.
 pub fn bytes(blob: casemate_abi::Blob) -> &'static [u8] {
     if blob.length == 0 {
@@ -443,6 +469,31 @@ pub fn fail(arguments: fmt::Arguments) -> ! {
         host(HostCall::Exit, [1, 0, 0, 0, 0, 0]);
     }
 }
+
+/// The layout's crate can allocate; nothing that the probe uses of it does.
+struct NoHeap;
+
+// SAFETY: it hands nothing out.
+unsafe impl core::alloc::GlobalAlloc for NoHeap {
+    unsafe fn alloc(&self, _: core::alloc::Layout) -> *mut u8 {
+        core::ptr::null_mut()
+    }
+    unsafe fn dealloc(&self, _: *mut u8, _: core::alloc::Layout) {}
+}
+
+#[global_allocator]
+static HEAP: NoHeap = NoHeap;
+
+// The compiler's own libraries are built to unwind and refer to these; with `panic = "abort"` neither is ever called.
+global_asm!(
+    r#"
+    .globl _Unwind_Resume
+    .globl rust_eh_personality
+_Unwind_Resume:
+rust_eh_personality:
+    ud2
+"#
+);
 
 #[panic_handler]
 fn panic(info: &core::panic::PanicInfo) -> ! {

@@ -52,11 +52,15 @@ pub struct Thread {
     pub depth: AtomicU32,
     /// Not 0 until the kernel has let go of the thread (CLONE_CHILD_CLEARTID).
     pub running: AtomicU32,
+    /// 1 when a host signal arrived of which the enclave is to be told at its next entry (softsgx).
+    pub pending: AtomicU32,
+    /// The thread as a logical processor of the software device.
+    pub logical: core::cell::UnsafeCell<casemate_softsgx::LogicalProcessor>,
     /// Path arguments of the host call under way, made NUL-ended.
     pub paths: core::cell::UnsafeCell<[PathBytes; 2]>,
 }
 
-// SAFETY: shared fields are atomics; `paths` and the non-atomic fields of `host` are used by the thread itself only, or before it starts.
+// SAFETY: shared fields are atomics; `paths`, `logical` and the non-atomic fields of `host` are used by the thread itself only, or before it starts.
 unsafe impl Sync for Thread {}
 
 impl Thread {
@@ -182,12 +186,15 @@ fn prepare(thread: &'static Thread) {
     unsafe {
         (*block).host.args = [0; 6];
         (*block).host.buffer = thread.slot() + BUFFER;
+        // What was there is no value yet, or one that needs no drop.
+        (*block).logical.get().write(casemate_softsgx::LogicalProcessor::default());
     }
     thread.host.wake.store(0, SeqCst);
     thread.host.sleeping.store(0, SeqCst);
     thread.inside.store(0, SeqCst);
     thread.kicked.store(0, SeqCst);
     thread.interrupt.store(0, SeqCst);
+    thread.pending.store(0, SeqCst);
     thread.depth.store(0, SeqCst);
     thread.running.store(1, SeqCst);
     thread.alive.store(1, SeqCst);

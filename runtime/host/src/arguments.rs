@@ -4,7 +4,7 @@
 //! exist only when the first argument is `--bundle`, as `casemate run` always passes it:
 //!
 //! ```text
-//! casemate-host [--bundle DIR [--root DIR | --store DIR] [--platform auto|direct] [--trace] [--stats]
+//! casemate-host [--bundle DIR [--root DIR | --store DIR] [--platform auto|direct|softsgx|sgx] [--fuses FILE] [--trace] [--stats]
 //!                [--volume HOST:PATH[:ro]]… [--env NAME=VALUE]… [--hostname NAME] [--]] ARGS…
 //! ```
 
@@ -32,6 +32,19 @@ pub struct Volume<'a> {
     pub read_only: bool,
 }
 
+/// Where to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// A signed image: on hardware where there is some, else on the software device; an unsigned one: `direct`.
+    Auto,
+    /// Without an enclave.
+    Direct,
+    /// On the software device.
+    SoftSgx,
+    /// On hardware.
+    Sgx,
+}
+
 /// What the command line says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arguments<'a> {
@@ -39,6 +52,10 @@ pub struct Arguments<'a> {
     pub bundle: &'a [u8],
     /// Where the image's files are.
     pub source: Source<'a>,
+    /// Where to run.
+    pub platform: Choice,
+    /// The machine's fuse file.
+    pub fuses: Option<&'a [u8]>,
     /// Print system calls.
     pub trace: bool,
     /// Print counters at the end.
@@ -74,7 +91,7 @@ impl fmt::Display for Refusal<'_> {
         match *self {
             Refusal::Unknown(option) => write!(
                 f,
-                "unknown option '{}'; options are --bundle --root --store --platform --trace --stats --volume --env --hostname, then -- and the program's arguments",
+                "unknown option '{}'; options are --bundle --root --store --platform --fuses --trace --stats --volume --env --hostname, then -- and the program's arguments",
                 Text(option)
             ),
             Refusal::NoValue(option) => write!(f, "option {} needs a value", Text(option)),
@@ -85,11 +102,7 @@ impl fmt::Display for Refusal<'_> {
                 write!(f, "--volume '{}': write HOST:PATH or HOST:PATH:ro, with PATH absolute", Text(value))
             }
             Refusal::BadPlatform(value) => {
-                write!(
-                    f,
-                    "--platform '{}': this loader has 'direct' (and 'auto', which picks it)",
-                    Text(value)
-                )
+                write!(f, "--platform '{}': write auto, direct, softsgx or sgx", Text(value))
             }
             Refusal::TwoSources => f.write_str("--root and --store exclude each other: give one of them"),
         }
@@ -117,7 +130,8 @@ impl<'a> Iterator for Items<'a> {
         match option {
             b"--" => None,
             b"--trace" | b"--stats" => Some(Ok((option, b""))),
-            b"--bundle" | b"--root" | b"--store" | b"--platform" | b"--volume" | b"--env" | b"--hostname" => {
+            b"--bundle" | b"--root" | b"--store" | b"--platform" | b"--fuses" | b"--volume" | b"--env"
+            | b"--hostname" => {
                 let Some((&value, rest)) = rest.split_first() else {
                     return Some(Err(Refusal::NoValue(option)));
                 };
@@ -135,6 +149,8 @@ impl<'a> Arguments<'a> {
         let mut arguments = Arguments {
             bundle: b"/casemate",
             source: Source::Root(b"/"),
+            platform: Choice::Auto,
+            fuses: None,
             trace: false,
             stats: false,
             has_options: all.first() == Some(&b"--bundle".as_slice()),
@@ -153,9 +169,16 @@ impl<'a> Arguments<'a> {
                 b"--bundle" => arguments.bundle = value,
                 b"--root" => root = Some(value),
                 b"--store" => store = Some(value),
-                b"--platform" if value != b"auto" && value != b"direct" => {
-                    return Err(Refusal::BadPlatform(value));
+                b"--platform" => {
+                    arguments.platform = match value {
+                        b"auto" => Choice::Auto,
+                        b"direct" => Choice::Direct,
+                        b"softsgx" => Choice::SoftSgx,
+                        b"sgx" => Choice::Sgx,
+                        _ => return Err(Refusal::BadPlatform(value)),
+                    }
                 }
+                b"--fuses" => arguments.fuses = Some(value),
                 b"--trace" => arguments.trace = true,
                 b"--stats" => arguments.stats = true,
                 b"--volume" => drop(parse_volume(value)?),
@@ -275,7 +298,7 @@ mod tests {
             ("--bundle /b --env =1", "--env '=1'"),
             ("--bundle /b --volume /x", "--volume '/x'"),
             ("--bundle /b --volume /x:y", "--volume '/x:y'"),
-            ("--bundle /b --platform sgx", "--platform 'sgx'"),
+            ("--bundle /b --platform tdx", "--platform 'tdx'"),
             ("--bundle /b --root / --store /s", "exclude each other"),
         ];
         for (text, expected) in refusals {

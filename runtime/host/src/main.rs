@@ -14,12 +14,10 @@ fn main() {
 
 #[cfg(freestanding)]
 mod freestanding {
-    use core::alloc::{GlobalAlloc, Layout};
-    use core::cell::UnsafeCell;
     use core::panic::PanicInfo;
-    use core::sync::atomic::{AtomicUsize, Ordering::*};
 
     use casemate_freestanding::relocation::{Dynamic, relocate};
+    use casemate_host::heap::LoaderHeap;
     use casemate_host::report::{EXIT_INTERNAL, fail};
     use casemate_host::{start, sys};
 
@@ -71,37 +69,17 @@ mod freestanding {
         }
     }
 
-    /// Memory for the few allocations of the manifest's parser; nothing is ever given back.
-    struct Bump {
-        memory: UnsafeCell<[u8; Bump::SIZE]>,
-        used: AtomicUsize,
-    }
-
-    impl Bump {
-        const SIZE: usize = 256 * 1024;
-    }
-
-    // SAFETY: each byte is handed out once.
-    unsafe impl Sync for Bump {}
-
-    // SAFETY: ranges handed out are aligned, inside `memory`, and never overlap.
-    unsafe impl GlobalAlloc for Bump {
-        unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-            let start = self.memory.get() as usize;
-            let mut place = 0;
-            let taken = self.used.fetch_update(Relaxed, Relaxed, |used| {
-                place = (start + used).next_multiple_of(layout.align()) - start;
-                place.checked_add(layout.size()).filter(|end| *end <= Bump::SIZE)
-            });
-            match taken {
-                Ok(_) => (start + place) as *mut u8,
-                Err(_) => core::ptr::null_mut(),
-            }
-        }
-
-        unsafe fn dealloc(&self, _: *mut u8, _: Layout) {}
-    }
+    // The compiler's own libraries are built to unwind and refer to these; with `panic = "abort"` neither is ever called.
+    core::arch::global_asm!(
+        r#"
+        .globl _Unwind_Resume
+        .globl rust_eh_personality
+    _Unwind_Resume:
+    rust_eh_personality:
+        ud2
+    "#
+    );
 
     #[global_allocator]
-    static ALLOCATOR: Bump = Bump { memory: UnsafeCell::new([0; Bump::SIZE]), used: AtomicUsize::new(0) };
+    static ALLOCATOR: LoaderHeap = LoaderHeap::new();
 }

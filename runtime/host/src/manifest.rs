@@ -1,9 +1,11 @@
-//! The two numbers that the loader needs from the manifest.
+//! The few things that the loader needs from the manifest.
 //!
 //! The enclave parses and checks the manifest itself (crate `casemate-manifest`); a loader that reads these wrongly only
 //! makes an enclave that refuses to start. So unknown keys are skipped.
 
-use serde::Deserialize;
+use casemate_sgx::Edmm;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
 
 /// What the loader takes from the manifest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -12,6 +14,17 @@ pub struct Limits {
     pub enclave_size: u64,
     /// Most threads at one time.
     pub max_threads: u32,
+    /// Whether memory and threads are added on demand.
+    #[serde(default = "automatic", deserialize_with = "read_edmm")]
+    pub edmm: Edmm,
+}
+
+fn automatic() -> Edmm {
+    Edmm::Auto
+}
+
+fn read_edmm<'a, D: Deserializer<'a>>(deserializer: D) -> Result<Edmm, D::Error> {
+    Edmm::from_name(<&str>::deserialize(deserializer)?).ok_or(D::Error::custom("edmm"))
 }
 
 impl Limits {
@@ -35,8 +48,8 @@ mod tests {
 
     #[test]
     fn finds_the_numbers_among_other_keys() {
-        let expected = Ok(Limits { enclave_size: 1 << 30, max_threads: 8 });
-        let flat = br#"{"enclave_size":1073741824,"env":{"max_threads":{"value":"\u0041"}},"max_threads":8}"#;
+        let expected = Ok(Limits { enclave_size: 1 << 30, max_threads: 8, edmm: Edmm::Off });
+        let flat = br#"{"enclave_size":1073741824,"env":{"max_threads":{"value":"\u0041"}},"edmm":"off","max_threads":8}"#;
         assert_eq!(Limits::read(flat), expected);
     }
 

@@ -1,9 +1,10 @@
-//! The enclave's range in memory: reserved as a whole, then the heap and the image mapped in it.
+//! The enclave's range in memory: reserved as a whole; on `direct` the heap, the threads' blocks, the measured page and the image are
+//! mapped in it.
 
+use casemate_sgx::layout::{Content, Layout};
+use casemate_sgx::{Image, PAGE_SIZE, SecInfoFlags, Segment};
 use linux_raw_sys::general::*;
 
-use crate::elf::{Image, Segment};
-use crate::layout::Layout;
 use crate::refuse;
 use crate::sys::{self, Errno, PAGE, READ_WRITE};
 
@@ -40,12 +41,27 @@ pub fn reserve(size: u64) -> u64 {
     }
 }
 
-/// Makes the library OS's heap accessible; pages are committed when touched.
-pub fn map_heap(layout: &Layout) {
+/// Makes the library OS's heap, the threads' blocks and the measured page accessible; pages are committed when touched.
+pub fn map_own(layout: &Layout, image: &Image) {
+    let block = layout.block();
     let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
-    // SAFETY: the range was reserved by `reserve` and nothing is in it yet.
-    if let Err(error) = unsafe { sys::map(layout.user_top, layout.heap_size, READ_WRITE, flags, -1, 0) } {
-        refuse!("cannot map {} MiB of heap for the library OS: {error}", layout.heap_size >> 20);
+    let page = block.measured_page();
+    for (start, end) in [
+        (block.heap_base, block.heap_base + block.heap_size),
+        (block.threads_base, block.threads_base + u64::from(block.max_threads) * block.thread_stride),
+        (page, page + PAGE),
+    ] {
+        // SAFETY: the range was reserved by `reserve` and nothing is in it yet.
+        if let Err(error) = unsafe { sys::map(start, end - start, READ_WRITE, flags, -1, 0) } {
+            refuse!("cannot map {} MiB for the library OS: {error}", (end - start) >> 20);
+        }
+    }
+    if let Some(region) = layout.regions().iter().find(|region| region.content == Content::Measured) {
+        // SAFETY: the page was just mapped, and is nobody else's.
+        unsafe {
+            layout.read_page(image, region, 0, &mut *(page as *mut [u8; PAGE_SIZE]));
+            let _ = sys::protect(page, PAGE, PROT_READ);
+        }
     }
 }
 
@@ -53,10 +69,18 @@ pub fn map_heap(layout: &Layout) {
 pub fn map_image(image: &Image, layout: &Layout, fd: i32) {
     for segment in image.segments() {
         // SAFETY: the segment lies in the image's part of the reserved range, where nothing is yet.
-        if let Err(error) = unsafe { map_segment(segment, layout.image_base, fd) } {
+        if let Err(error) = unsafe { map_segment(segment, layout.block().image_base, fd) } {
             refuse!("cannot map the enclave image: {error}");
         }
     }
+}
+
+/// PROT_* bits of R, W and X.
+pub fn protection(flags: SecInfoFlags) -> u32 {
+    let right = |flag, bit| if flags.contains(flag) { bit } else { 0 };
+    right(SecInfoFlags::R, PROT_READ)
+        | right(SecInfoFlags::W, PROT_WRITE)
+        | right(SecInfoFlags::X, PROT_EXEC | PROT_READ)
 }
 
 /// # Safety
@@ -64,23 +88,26 @@ pub fn map_image(image: &Image, layout: &Layout, fd: i32) {
 unsafe fn map_segment(segment: &Segment, base: u64, fd: i32) -> Result<(), Errno> {
     let start = base + segment.address;
     let skew = start % PAGE;
+    let rights = protection(segment.flags);
+    // Zeros are written only into what is writable: elsewhere the rest of a page is the file's next bytes, which nobody reads.
+    let writable = segment.flags.contains(SecInfoFlags::W);
     let file_end = start + segment.file_size;
     let end = start + segment.memory_size;
     let file_pages_end = if segment.file_size == 0 { start - skew } else { file_end.next_multiple_of(PAGE) };
-    // SAFETY: the caller vouches for the pages; the bytes zeroed are in a private, writable page (`elf` refuses others).
+    // SAFETY: the caller vouches for the pages; the bytes zeroed are in a private page, which is writable.
     unsafe {
         if segment.file_size != 0 {
             let length = file_pages_end - (start - skew);
             let offset = segment.file_offset - skew;
-            sys::map(start - skew, length, segment.protection, MAP_PRIVATE | MAP_FIXED, fd, offset)?;
-            if end > file_end {
+            sys::map(start - skew, length, rights, MAP_PRIVATE | MAP_FIXED, fd, offset)?;
+            if end > file_end && writable {
                 (file_end as *mut u8).write_bytes(0, (file_pages_end.min(end) - file_end) as usize);
             }
         }
         if end > file_pages_end {
             let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
             let length = end.next_multiple_of(PAGE) - file_pages_end;
-            sys::map(file_pages_end, length, segment.protection, flags, -1, 0)?;
+            sys::map(file_pages_end, length, rights, flags, -1, 0)?;
         }
     }
     Ok(())

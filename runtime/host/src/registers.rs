@@ -12,6 +12,27 @@ pub fn gs_base() -> u64 {
     base
 }
 
+/// The fs base.
+#[inline]
+pub fn fs_base() -> u64 {
+    let base: u64;
+    // SAFETY: reads a register; FSGSBASE was checked at start.
+    unsafe { asm!("rdfsbase {}", out(reg) base, options(nomem, nostack, preserves_flags)) };
+    base
+}
+
+/// Sets both bases.
+///
+/// # Safety
+/// They are what the code that runs next on this thread expects; both are canonical.
+#[inline]
+pub unsafe fn set_bases(fs: u64, gs: u64) {
+    // SAFETY: the loader itself uses neither.
+    unsafe {
+        asm!("wrfsbase {0}", "wrgsbase {1}", in(reg) fs, in(reg) gs, options(nomem, nostack, preserves_flags));
+    }
+}
+
 /// Sets both bases to 0.
 ///
 /// # Safety

@@ -1,8 +1,8 @@
 //! What is fixed for the whole run, and the way into the enclave.
 
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::*};
 
-use casemate_abi::EntryReason;
+use casemate_abi::{DIRECT_ENTRY, EntryReason};
 
 use crate::vdso;
 
@@ -13,12 +13,43 @@ static LOADER_BASE: AtomicU64 = AtomicU64::new(0);
 static TEXT_START: AtomicU64 = AtomicU64::new(0);
 static TEXT_END: AtomicU64 = AtomicU64::new(0);
 static PROCESS: AtomicU32 = AtomicU32::new(0);
+static ENCLAVE_TOP: AtomicU64 = AtomicU64::new(0);
+static ENCLAVE: AtomicBool = AtomicBool::new(false);
+static DYNAMIC: AtomicBool = AtomicBool::new(false);
 
 /// Fixes the enclave's entry point and the range of program memory.
 pub fn set_enclave(entry: u64, user_base: u64, user_top: u64) {
     ENTRY.store(entry, Relaxed);
     USER_BASE.store(user_base, Relaxed);
     USER_TOP.store(user_top, Relaxed);
+}
+
+/// Notes that there is an enclave, behind a device; `dynamic`: with EDMM. Its pages, its own ones too, end at `top`.
+pub fn set_device(top: u64, dynamic: bool) {
+    ENCLAVE_TOP.store(top, Relaxed);
+    ENCLAVE.store(true, Relaxed);
+    DYNAMIC.store(dynamic, Relaxed);
+}
+
+/// Whether there is an enclave behind a device; else this is `direct`.
+#[inline]
+pub fn is_enclave() -> bool {
+    ENCLAVE.load(Relaxed)
+}
+
+/// Whether the enclave has EDMM.
+#[inline]
+pub fn is_dynamic() -> bool {
+    DYNAMIC.load(Relaxed)
+}
+
+/// Whether `[address, address + length)` is whole pages that the enclave may have changed: on `direct`, of program memory.
+#[inline]
+pub fn is_changeable(address: u64, length: u64) -> bool {
+    let top = ENCLAVE_TOP.load(Relaxed).max(USER_TOP.load(Relaxed));
+    let pages = (address | length) % crate::sys::PAGE == 0 && length != 0;
+    let end = address.checked_add(length);
+    pages && address >= USER_BASE.load(Relaxed) && end.is_some_and(|end| end <= top)
 }
 
 /// Fixes where the loader itself lies, and its process id.
@@ -29,25 +60,26 @@ pub fn set_loader(base: u64, text_start: u64, text_end: u64, process: u32) {
     PROCESS.store(process, Relaxed);
 }
 
-/// Calls the enclave's entry on the current stack.
+/// On `direct`: calls the enclave's entry on the current stack.
 ///
 /// # Safety
 /// The arguments are what the reason asks for (`casemate_abi::EntryReason`).
 #[inline]
 pub unsafe fn enter(reason: EntryReason, a: u64, b: u64) -> i64 {
-    // SAFETY: the address is the image's entry point, which has this signature.
+    let result;
+    // SAFETY: the address is the image's entry point, which is a function of three words when RAX says so.
     unsafe {
-        let entry: extern "C" fn(u64, u64, u64) -> i64 = core::mem::transmute(ENTRY.load(Relaxed));
-        entry(reason as u64, a, b)
+        core::arch::asm!(
+            "call r10",
+            inlateout("r10") ENTRY.load(Relaxed) => _,
+            inlateout("rax") DIRECT_ENTRY => result,
+            inlateout("rdi") reason as u64 => _,
+            inlateout("rsi") a => _,
+            inlateout("rdx") b => _,
+            clobber_abi("C"),
+        );
     }
-}
-
-/// Whether `[address, address + length)` is whole pages of program memory.
-#[inline]
-pub fn is_program_memory(address: u64, length: u64) -> bool {
-    let pages = (address | length) % crate::sys::PAGE == 0 && length != 0;
-    let end = address.checked_add(length);
-    pages && address >= USER_BASE.load(Relaxed) && end.is_some_and(|end| end <= USER_TOP.load(Relaxed))
+    result
 }
 
 /// This process's id.

@@ -12,6 +12,7 @@ use linux_raw_sys::general::*;
 use crate::arena::{self, SIGNAL_STACK_SIZE, Thread};
 use crate::report::{EXIT_INTERNAL, fail};
 use crate::signal_frame::{Context, Disposition, Event, FAULTS, KICK, SignalInfo, classify, disposition};
+use crate::soft::{self, Interruption};
 use crate::sys::{self, Errno};
 use crate::{blocking, registers, run, stats, vdso};
 
@@ -165,6 +166,16 @@ extern "C" fn handle(signal: i32, info: *const SignalInfo, context: *mut Context
             vdso::retire();
             context.rax = make_trapped_call(context);
         }
+        Event::TrappedCall | Event::Fault if soft::is_inside(thread, context.rip) => {
+            if depth >= DEPTH_LIMIT {
+                fail_at(signal, context);
+            }
+            let event = classify(signal, code);
+            if event == Event::TrappedCall {
+                stats::count_trapped();
+            }
+            soft::raise(thread, context, interruption(event, context));
+        }
         Event::TrappedCall if is_entered(thread) => {
             stats::count_trapped();
             raise(context, VECTOR_SYSCALL, signal);
@@ -174,14 +185,26 @@ extern "C" fn handle(signal: i32, info: *const SignalInfo, context: *mut Context
             if depth >= DEPTH_LIMIT || run::is_own_code(context.rip) || !is_entered(thread) {
                 fail_at(signal, context);
             }
-            let vector = if context.trap_number < 32 { context.trap_number } else { GENERAL_PROTECTION };
-            raise(context, vector, signal);
+            raise(context, vector_of(context), signal);
         }
     }
     thread.depth.fetch_sub(1, Relaxed);
 }
 
 const GENERAL_PROTECTION: u64 = 13;
+
+fn vector_of(context: &Context) -> u64 {
+    if context.trap_number < 32 { context.trap_number } else { GENERAL_PROTECTION }
+}
+
+/// What met a thread inside an enclave, of the two kinds that are no signals.
+fn interruption(event: Event, context: &Context) -> Interruption {
+    if event == Event::TrappedCall {
+        return Interruption::Syscall;
+    }
+    let vector = vector_of(context) as u8;
+    Interruption::Exception { vector, error_code: context.error_code as u32, address: context.fault_address }
+}
 
 /// A host signal: a blocking call that had not begun does not begin, and the enclave is told.
 fn interrupt(thread: &Thread, context: &mut Context, signal: i32, tell: bool) {
@@ -190,14 +213,20 @@ fn interrupt(thread: &Thread, context: &mut Context, signal: i32, tell: bool) {
             context.rip = address;
         }
     }
-    if tell && is_entered(thread) {
+    if run::is_enclave() {
+        if tell && soft::is_inside(thread, context.rip) {
+            soft::raise(thread, context, Interruption::Signal);
+        } else if tell {
+            soft::note(thread, context);
+        }
+    } else if tell && is_entered(thread) {
         raise(context, VECTOR_INTERRUPT, signal);
     }
 }
 
-/// Whether the enclave runs on this thread and has set its gs.
+/// On `direct`: whether the enclave runs on this thread and has set its gs.
 fn is_entered(thread: &Thread) -> bool {
-    thread.inside.load(SeqCst) != 0 && registers::gs_base() != 0
+    !run::is_enclave() && thread.inside.load(SeqCst) != 0 && registers::gs_base() != 0
 }
 
 fn raise(context: &mut Context, vector: u64, signal: i32) {

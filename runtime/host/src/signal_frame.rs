@@ -45,6 +45,34 @@ pub struct Context {
     pub trap_number: u64,
     pub old_mask: u64,
     pub fault_address: u64,
+    pub extended: u64,
+}
+
+/// Where in the legacy region the kernel notes how large the whole state is (`struct _fpx_sw_bytes`), and its magic number.
+const SIZE_NOTE: usize = 464;
+const SIZE_MAGIC: u32 = 0x4650_5853;
+/// Bytes of the state without any note: FXSAVE.
+const LEGACY_SIZE: usize = 512;
+
+impl Context {
+    /// The extended state as XSAVE wrote it.
+    ///
+    /// # Safety
+    /// The frame is the kernel's, of a signal under way.
+    pub unsafe fn extended_state(&mut self) -> &'static mut [u8] {
+        let start = self.extended as *mut u8;
+        if start.is_null() {
+            return &mut [];
+        }
+        // SAFETY: the caller vouches for the frame, in which the kernel notes the size.
+        unsafe {
+            let note = start.add(SIZE_NOTE).cast::<u32>();
+            let noted = note.read_unaligned() == SIZE_MAGIC;
+            // magic1, extended_size, xfeatures (u64), xstate_size.
+            let size = if noted { note.add(4).read_unaligned() as usize } else { LEGACY_SIZE };
+            core::slice::from_raw_parts_mut(start, size)
+        }
+    }
 }
 
 const _: () = assert!(offset_of!(Context, r8) == 40);

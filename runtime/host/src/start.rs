@@ -3,6 +3,8 @@
 use core::sync::atomic::{AtomicU64, Ordering::*};
 
 use casemate_abi::{ABI_VERSION, Blob, EntryReason, Platform, START_MAGIC, StartBlock, StartFlags};
+use casemate_sgx::Image;
+use casemate_sgx::{Settings, Variant};
 use linux_raw_sys::general::*;
 use linux_raw_sys::system::new_utsname;
 use object::LittleEndian;
@@ -10,15 +12,14 @@ use object::elf::{PF_X, PT_GNU_RELRO, PT_LOAD, ProgramHeader64};
 use object::read::elf::ProgramHeader;
 
 use crate::arena::{self, SIGNAL_STACK_SIZE, Thread};
-use crate::arguments::{Arguments, Source};
+use crate::arguments::{Arguments, Choice, Source};
 use crate::boot::Boot;
 use crate::bundle::{self, join, read_small};
-use crate::elf::Image;
-use crate::layout::Layout;
+use crate::image::signed_variant;
 use crate::manifest::Limits;
-use crate::report::Text;
+use crate::report::{Text, print};
 use crate::sys::{self, Errno, PAGE};
-use crate::{calls, memory, refuse, run, signal, stats, thread, vdso};
+use crate::{calls, cpuid, memory, refuse, run, signal, soft, stats, thread, vdso};
 
 /// The start-up block: written before the first entry, read by the enclave.
 static BLOCK: AtomicU64 = AtomicU64::new(0);
@@ -69,14 +70,23 @@ extern "C" fn enter(thread: &'static Thread) -> ! {
         Err(error) => refuse!("cannot turn Syscall User Dispatch on: {error}"),
     }
     let block = &raw const thread.host;
-    // SAFETY: the block was filled by `prepare`; the thread's block lives in its slot.
-    let result = unsafe { run::enter(EntryReason::Start, BLOCK.load(Relaxed), block as u64) };
+    let result = if run::is_enclave() {
+        soft::run_first(thread, BLOCK.load(Relaxed))
+    } else {
+        // SAFETY: the block was filled by `prepare`; the thread's block lives in its slot.
+        unsafe { run::enter(EntryReason::Start, BLOCK.load(Relaxed), block as u64) }
+    };
     refuse!(
         "the enclave refused to start (result {result}): loader and enclave image are of different versions"
     )
 }
 
 fn check_machine(boot: &Boot) {
+    if !cpuid::has_required_features() {
+        refuse!(
+            "this processor lacks SSE4.1, PCLMULQDQ, AES-NI, SHA extensions or RDRAND: it is too old for Casemate"
+        );
+    }
     if boot.hwcap2 & FSGSBASE == 0 {
         refuse!("this kernel or processor has no FSGSBASE (Linux 5.9 on a processor since 2013)");
     }
@@ -117,44 +127,93 @@ fn find_itself(boot: &Boot, base: u64) {
     run::set_loader(base, text.0, text.1, process as u32);
 }
 
-/// Reads the bundle, maps the enclave, and fills the start-up block.
+/// Reads the bundle, makes the enclave, and fills the start-up block.
 fn prepare(boot: &Boot, arguments: &Arguments) -> StartBlock {
     let bundle = open_directory(arguments.bundle);
     let map = |name| bundle::map_file(bundle, arguments.bundle, name);
     let (image_file, manifest, index, measured) =
         (map(c"enclave"), map(c"manifest.json"), map(c"index"), map(c"measured"));
-    sys::close(index.fd);
-    sys::close(manifest.fd);
-    sys::close(measured.fd);
+    for file in [&index, &manifest, &measured] {
+        sys::close(file.fd);
+    }
     let limits = Limits::read(manifest.bytes())
         .unwrap_or_else(|reason| refuse!("{}/manifest.json: {reason}", Text(arguments.bundle)));
     let image = Image::parse(image_file.bytes())
         .unwrap_or_else(|reason| refuse!("{}/enclave: {reason}", Text(arguments.bundle)));
-    let Some(layout) = Layout::new(limits.enclave_size, image.size) else {
-        refuse!("an enclave of {} MiB is too small; raise sgx.enclave_size", limits.enclave_size >> 20)
+    let Ok(measured) = measured.bytes().try_into() else {
+        refuse!("{}/measured: it does not have 64 bytes", Text(arguments.bundle))
     };
-    let user_base = memory::reserve(layout.enclave_size);
-    memory::map_heap(&layout);
-    memory::map_image(&image, &layout, image_file.fd);
+    let signed = signed_variant(bundle, limits.edmm);
+    let platform = choose(arguments.platform, signed.is_some());
+    let variant = match (&signed, platform) {
+        (Some((variant, _)), _) => *variant,
+        _ => limits.edmm.variants()[0],
+    };
+    let Limits { enclave_size, max_threads, edmm } = limits;
+    let settings = Settings { enclave_size, max_threads, edmm, measured };
+    let layout = settings.layout(&image, variant).unwrap_or_else(|error| refuse!("{error}"));
+    let lowest = memory::reserve(layout.block().enclave_size);
+    match (platform, signed) {
+        (Platform::SoftSgx, Some((_, Ok(sigstruct)))) => {
+            soft::create(&image, &layout, &sigstruct, arguments.fuses, boot.environment);
+            run::set_device(layout.block().image_base, variant == Variant::Edmm);
+        }
+        (Platform::SoftSgx, Some((_, Err(reason)))) => {
+            refuse!("{}/sigstruct: {reason}", Text(arguments.bundle))
+        }
+        _ => {
+            memory::map_own(&layout, &image);
+            memory::map_image(&image, &layout, image_file.fd);
+        }
+    }
     sys::close(image_file.fd);
-    // SAFETY: the file was mapped for reading its headers only.
+    run::set_enclave(layout.block().entry, lowest, layout.block().user_top);
+    // SAFETY: the file was mapped for building the enclave only; `image` is not used any more.
     unsafe { sys::unmap(image_file.blob.address, image_file.blob.length) };
-    run::set_enclave(layout.image_base + image.entry, user_base, layout.user_top);
     if let Err(error) = arena::reserve(limits.max_threads) {
         refuse!("cannot reserve memory for {} threads: {error}", limits.max_threads);
     }
     set_process_up();
     let volumes = open_files(arguments);
     let mut block = facts(boot, arguments, volumes);
-    block.enclave_size = layout.enclave_size;
-    block.user_base = user_base;
-    block.user_top = layout.user_top;
-    block.heap_base = layout.user_top;
-    block.heap_size = layout.heap_size;
-    block.image_base = layout.image_base;
-    block.image_size = layout.image_size;
-    (block.manifest, block.index, block.measured) = (manifest.blob, index.blob, measured.blob);
+    set_platform(&mut block, platform);
+    block.lowest_address = lowest;
+    (block.manifest, block.index) = (manifest.blob, index.blob);
     block
+}
+
+/// Where to run.
+fn choose(choice: Choice, signed: bool) -> Platform {
+    match choice {
+        Choice::Direct => Platform::Direct,
+        Choice::SoftSgx | Choice::Sgx if !signed => {
+            refuse!(
+                "the image is not signed, so no enclave can be made of it: run `casemate sign` (or use --platform direct)"
+            )
+        }
+        Choice::SoftSgx => Platform::SoftSgx,
+        Choice::Sgx => refuse!(
+            "this loader cannot run an enclave on SGX hardware yet: use --platform softsgx, which protects nothing"
+        ),
+        Choice::Auto if signed => Platform::SoftSgx,
+        Choice::Auto => {
+            print(format_args!(
+                "casemate-host: direct: the image is not signed, so it runs without an enclave and without any protection (`casemate sign`)"
+            ));
+            Platform::Direct
+        }
+    }
+}
+
+/// How the enclave gets out again.
+fn set_platform(block: &mut StartBlock, platform: Platform) {
+    block.platform = platform as u32;
+    if platform == Platform::Direct {
+        block.host_call = calls::host_call as *const () as u64;
+        return;
+    }
+    block.enclu = soft::enclu_address();
+    block.cpuid = cpuid::table().unwrap_or_else(|error| refuse!("cannot map the CPUID table: {error}"));
 }
 
 fn open_directory(name: &[u8]) -> i32 {
@@ -195,8 +254,6 @@ fn facts(boot: &Boot, arguments: &Arguments, volumes: Blob) -> StartBlock {
     StartBlock {
         magic: START_MAGIC,
         version: ABI_VERSION,
-        platform: Platform::Direct as u32,
-        host_call: calls::host_call as *const () as u64,
         flags: flag(arguments.trace, StartFlags::TRACE) | flag(arguments.stats, StartFlags::STATS),
         processors: count_processors(),
         arguments: strings(join(arguments.program.iter().map(|argument| [*argument]))),

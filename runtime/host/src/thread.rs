@@ -9,7 +9,7 @@ use linux_raw_sys::prctl::{PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON};
 use crate::arena::{self, Thread};
 use crate::report::{EXIT_INTERNAL, fail};
 use crate::sys::{self, Errno, Reply};
-use crate::{registers, run, signal};
+use crate::{registers, run, signal, soft};
 
 const FLAGS: u64 = (CLONE_VM
     | CLONE_FS
@@ -56,9 +56,8 @@ casemate_switch:
 );
 
 unsafe extern "C" {
-    fn casemate_clone(flags: u64, stack: u64, parent: u64, child: u64, thread: *const Thread) -> i64;
-    fn casemate_switch(thread: *const Thread, stack: u64, function: extern "C" fn(&'static Thread) -> !)
-    -> !;
+    fn casemate_clone(flags: u64, stack: u64, parent: u64, child: u64, thread: u64) -> i64;
+    fn casemate_switch(thread: u64, stack: u64, function: u64) -> !;
 }
 
 /// Starts a thread that enters the enclave with `area`.
@@ -70,7 +69,7 @@ pub fn create(area: u64) -> Reply {
     let result = unsafe {
         (*block).host.area = area;
         let tid = &raw mut (*block).host.tid as u64;
-        casemate_clone(FLAGS, thread.stack_top(), tid, thread.running.as_ptr() as u64, thread)
+        casemate_clone(FLAGS, thread.stack_top(), tid, thread.running.as_ptr() as u64, block as u64)
     };
     if let Err(error) = sys::reply(result) {
         thread.alive.store(0, SeqCst);
@@ -90,7 +89,7 @@ pub fn become_first(
     // (arguments, environment). The function never returns.
     unsafe {
         (*(thread as *const Thread as *mut Thread)).host.tid = sys::call(__NR_gettid, [])? as u32;
-        casemate_switch(thread, thread.stack_top(), function)
+        casemate_switch(thread as *const Thread as u64, thread.stack_top(), function as *const () as u64)
     }
 }
 
@@ -100,8 +99,17 @@ pub fn arm(thread: &Thread) -> Result<(), Errno> {
     let (start, end) = run::text();
     let args = [PR_SET_SYSCALL_USER_DISPATCH as u64, PR_SYS_DISPATCH_ON as u64, start, end - start, 0];
     // SAFETY: from now on system calls outside the loader's code raise SIGSYS, which the handler serves.
-    unsafe { sys::call(__NR_prctl, args) }.map(drop)
+    unsafe { sys::call(__NR_prctl, args) }?;
+    if run::is_enclave() {
+        // CPUID raises #UD in an enclave. Where the processor can make it fault, it does here too (as #GP); else it just works.
+        // SAFETY: the loader itself uses CPUID no more.
+        let _ = unsafe { sys::call(__NR_arch_prctl, [ARCH_SET_CPUID, 0]) };
+    }
+    Ok(())
 }
+
+/// arch_prctl(2) code (arch/x86/include/uapi/asm/prctl.h).
+const ARCH_SET_CPUID: u64 = 0x1012;
 
 /// Marks the thread as one on which the enclave may be told of exceptions.
 pub fn open(thread: &Thread) {
@@ -115,9 +123,13 @@ extern "C" fn thread_main(thread: &'static Thread) -> ! {
         fail(EXIT_INTERNAL, format_args!("a new thread cannot trap system calls: {error}"));
     }
     open(thread);
-    let block = &raw const thread.host;
-    // SAFETY: the area came with the request for this thread; the block lives in the thread's slot.
-    unsafe { run::enter(EntryReason::Thread, thread.host.area, block as u64) };
+    if run::is_enclave() {
+        soft::run_thread(thread);
+    } else {
+        let block = &raw const thread.host;
+        // SAFETY: the area came with the request for this thread; the block lives in the thread's slot.
+        unsafe { run::enter(EntryReason::Thread, thread.host.area, block as u64) };
+    }
     thread.inside.store(0, SeqCst);
     thread.alive.store(0, SeqCst);
     arena::give_back(thread);

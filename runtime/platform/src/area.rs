@@ -23,7 +23,26 @@ pub mod offset {
     pub const INTERRUPT: usize = 0x2c;
     /// `trap_kind`.
     pub const TRAP_KIND: usize = 0x30;
+    /// `in_call`.
+    pub const IN_CALL: usize = 0x38;
+    /// `idle`.
+    pub const IDLE: usize = 0x3c;
+    /// `call_rsp`.
+    pub const CALL_RSP: usize = 0x40;
+    /// `program_fs`.
+    pub const PROGRAM_FS: usize = 0x48;
+    /// `host_rsp`.
+    pub const HOST_RSP: usize = 0x50;
+    /// `host_rbp`.
+    pub const HOST_RBP: usize = 0x58;
+    /// `host_return`.
+    pub const HOST_RETURN: usize = 0x60;
 }
+
+/// Where in the area the program's vector state is put aside during host calls.
+pub(crate) const XSAVE_OFFSET: usize = 1024;
+const _: () = assert!(size_of::<ThreadArea>() <= XSAVE_OFFSET);
+const _: () = assert!(XSAVE_OFFSET + 2816 <= casemate_sgx::layout::AREA_SIZE as usize);
 
 /// One thread's trusted block.
 #[repr(C, align(64))]
@@ -39,7 +58,18 @@ pub struct ThreadArea {
     /// Set by a host signal or a kick; consumed by the library OS.
     pub(crate) interrupt: AtomicU32,
     pub(crate) trap_kind: u32,
-    pub(crate) reserved: u32,
+    /// The host call under way, by number plus 1; 0 for none. For reports.
+    pub(crate) current_call: u32,
+    /// 1 while the thread is outside for a host call: the next EENTER is its end.
+    pub(crate) in_call: AtomicU32,
+    /// 1 when no thread uses the area and its stack any more.
+    pub(crate) idle: AtomicU32,
+    pub(crate) call_rsp: u64,
+    pub(crate) program_fs: u64,
+    /// The host's stack and where it goes on: its own words, only ever given back to it.
+    pub(crate) host_rsp: u64,
+    pub(crate) host_rbp: u64,
+    pub(crate) host_return: u64,
     /// Checked address of the untrusted `HostThread`.
     pub(crate) host_thread: u64,
     /// Checked address of the untrusted buffer.
@@ -63,6 +93,13 @@ const _: () = {
     assert!(offset_of!(ThreadArea, in_user) == offset::IN_USER);
     assert!(offset_of!(ThreadArea, interrupt) == offset::INTERRUPT);
     assert!(offset_of!(ThreadArea, trap_kind) == offset::TRAP_KIND);
+    assert!(offset_of!(ThreadArea, in_call) == offset::IN_CALL);
+    assert!(offset_of!(ThreadArea, idle) == offset::IDLE);
+    assert!(offset_of!(ThreadArea, call_rsp) == offset::CALL_RSP);
+    assert!(offset_of!(ThreadArea, program_fs) == offset::PROGRAM_FS);
+    assert!(offset_of!(ThreadArea, host_rsp) == offset::HOST_RSP);
+    assert!(offset_of!(ThreadArea, host_rbp) == offset::HOST_RBP);
+    assert!(offset_of!(ThreadArea, host_return) == offset::HOST_RETURN);
 };
 
 impl ThreadArea {
@@ -76,7 +113,14 @@ impl ThreadArea {
             in_user: AtomicU32::new(0),
             interrupt: AtomicU32::new(0),
             trap_kind: 0,
-            reserved: 0,
+            current_call: 0,
+            in_call: AtomicU32::new(0),
+            idle: AtomicU32::new(1),
+            call_rsp: 0,
+            program_fs: 0,
+            host_rsp: 0,
+            host_rbp: 0,
+            host_return: 0,
             host_thread: 0,
             host_buffer: 0,
             trap_vector: 0,
@@ -119,4 +163,12 @@ pub(crate) fn current() -> *mut ThreadArea {
     // SAFETY: gs points to the thread area on every thread that runs enclave code, and its first field points to itself.
     unsafe { core::arch::asm!("mov {}, gs:[0]", out(reg) area, options(nostack, readonly, preserves_flags)) };
     area
+}
+
+/// What gs points to: in an enclave the calling thread's area, from TCS.OGSBASE, even before it is filled.
+pub(crate) fn base() -> u64 {
+    let base: u64;
+    // SAFETY: reads a register; FSGSBASE is on wherever Casemate runs (checked by the loader).
+    unsafe { core::arch::asm!("rdgsbase {}", out(reg) base, options(nostack, nomem, preserves_flags)) };
+    base
 }

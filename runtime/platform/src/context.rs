@@ -2,6 +2,7 @@
 
 use core::sync::atomic::Ordering::*;
 
+use crate::emulate::Emulated;
 use crate::entry::{TRAP_CLAIMED_SYSCALL, TRAP_EXCEPTION, TRAP_SYSCALL, user_run};
 use crate::{area, user};
 
@@ -132,6 +133,13 @@ impl UserContext {
             // SAFETY: the area is this thread's own and the exception handler that wrote these fields has returned.
             let (vector, error, address) =
                 unsafe { ((*area).trap_vector, (*area).trap_error, (*area).trap_address) };
+            if vector == crate::emulate::INVALID_OPCODE && crate::host::leaves_by_gate() {
+                match crate::emulate::emulate(self) {
+                    Emulated::Syscall => return Trap::Syscall,
+                    Emulated::Done => return self.run(),
+                    Emulated::Not => {}
+                }
+            }
             return Trap::Exception(Exception { vector: vector as u8, error_code: error as u32, address });
         }
         if kind == TRAP_CLAIMED_SYSCALL { self.claimed_call() } else { Trap::Interrupt }
@@ -184,6 +192,12 @@ pub fn set_fs_base(value: u64) -> bool {
     // SAFETY: the enclave itself never uses fs; the address is canonical, so the instruction does not fault.
     unsafe { core::arch::asm!("wrfsbase {}", in(reg) value, options(nostack, nomem, preserves_flags)) };
     true
+}
+
+/// Sets this thread's interrupt mark: a host signal arrived while the library OS was at work.
+pub(crate) fn note_interrupt() {
+    // SAFETY: as in `take_interrupt`.
+    unsafe { (*area::current()).interrupt.store(1, SeqCst) };
 }
 
 /// Takes this thread's interrupt mark: true once after each interrupt.

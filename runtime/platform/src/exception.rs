@@ -1,14 +1,89 @@
 //! Faults and host signals: turned into traps of the program, fix-ups of user-memory accesses, or the end.
 //!
-//! Runs on the loader's signal stack at any point of the thread, so it takes no lock and allocates nothing.
+//! Runs at any point of the thread, so it takes no lock and allocates nothing: on `direct` on the loader's signal stack, in an enclave on
+//! the thread's exception stack, with what was interrupted in the SSA. Only what the SSA records as an exception is one; for all
+//! else that the host may say, it was an interrupt.
 
+use core::cell::UnsafeCell;
 use core::sync::atomic::Ordering::*;
 
 use casemate_abi::{ExceptionFrame, VECTOR_INTERRUPT, VECTOR_SYSCALL};
+use casemate_sgx::layout::AREA_SIZE;
+use casemate_sgx::{ExInfo, ExitInfo, GprSgx, PAGE_SIZE};
 
 use crate::area::{self, ThreadArea};
 use crate::context::GeneralRegisters;
 use crate::entry::{self, TRAP_CLAIMED_SYSCALL, TRAP_EXCEPTION, TRAP_INTERRUPT};
+
+macro_rules! registers {
+    ($($name:ident)*) => {
+        fn frame_of(saved: &GprSgx) -> ExceptionFrame {
+            ExceptionFrame { $($name: saved.$name,)* ..ExceptionFrame::default() }
+        }
+
+        fn put_back(saved: &mut GprSgx, frame: &ExceptionFrame) {
+            $(saved.$name = frame.$name;)*
+        }
+    };
+}
+
+registers!(rax rbx rcx rdx rsi rdi rbp rsp r8 r9 r10 r11 r12 r13 r14 r15 rip rflags);
+
+/// The first stage in an enclave: called by the gate with the thread area, on the exception stack, with CSSA = 1.
+pub(crate) extern "C" fn stage(area: *mut ThreadArea) {
+    let frame_end = u64::from(crate::layout::block().ssa_frame_size) * PAGE_SIZE as u64;
+    let gpr = (area as u64 + AREA_SIZE + frame_end - size_of::<GprSgx>() as u64) as *mut GprSgx;
+    // SAFETY: SSA frame 0 lies behind the area (`casemate_sgx::layout`); the processor wrote it when this thread was interrupted,
+    // and nothing else touches it until ERESUME. EXINFO lies right below GPRSGX.
+    let (mut saved, exinfo) = unsafe { (gpr.read(), gpr.cast::<ExInfo>().sub(1).read()) };
+    let mut frame = frame_of(&saved);
+    let info = saved.exitinfo;
+    frame.vector = VECTOR_INTERRUPT;
+    if info.is_valid() {
+        frame.vector = info.vector().into();
+        if matches!(info.vector(), 13 | 14) {
+            (frame.error_code, frame.address) = (exinfo.errcd.into(), exinfo.maddr);
+        }
+    }
+    handle(&mut frame);
+    put_back(&mut saved, &frame);
+    // The host may enter once more before it resumes: the exception must not happen twice.
+    saved.exitinfo = ExitInfo(0);
+    // SAFETY: as above.
+    unsafe { gpr.write(saved) };
+}
+
+/// What is known of the fault that ends the run, for the report.
+static FATAL: FatalFrame = FatalFrame(UnsafeCell::new(None));
+
+struct FatalFrame(UnsafeCell<Option<ExceptionFrame>>);
+
+// SAFETY: written by the one thread that faulted, and read by it; a second thread that faults at the same time spoils a
+// report, in memory that holds integers only.
+unsafe impl Sync for FatalFrame {}
+
+/// The end of a thread that faulted in the library OS, back on its ordinary stack (casemate_fatal_resume).
+pub(crate) extern "C" fn report_fatal() -> ! {
+    // SAFETY: see `FatalFrame`.
+    match unsafe { *FATAL.0.get() } {
+        Some(frame) => crate::console::fatal_exception(&frame),
+        None => crate::console::fatal("a fault in the library OS"),
+    }
+}
+
+/// A fault of the library OS itself: nothing can go on after it.
+fn fail(area: &ThreadArea, frame: &mut ExceptionFrame) {
+    if !crate::host::leaves_by_gate() {
+        crate::console::fatal_exception(frame);
+    }
+    // The host call that reports it cannot be made from the exception stage: CSSA is 1 here.
+    // SAFETY: see `FatalFrame`.
+    unsafe { *FATAL.0.get() = Some(*frame) };
+    area.in_user.store(0, SeqCst);
+    frame.rip = crate::gate::fatal_address();
+    frame.rsp = area.stack_top;
+    frame.rflags = 2;
+}
 
 /// Handles one exception; edits `frame` so that the thread goes on at the right place.
 pub(crate) fn handle(frame: &mut ExceptionFrame) {
@@ -23,8 +98,8 @@ pub(crate) fn handle(frame: &mut ExceptionFrame) {
         area.interrupt.store(1, SeqCst);
     }
     if area.in_user.load(SeqCst) == 0 {
-        if !interrupt && !crate::user::fix_up(frame) {
-            crate::console::fatal_exception(frame);
+        if !interrupt && !crate::user::fix_up(frame) && !crate::emulate::own_cpuid(frame) {
+            fail(area, frame);
         }
         return;
     }
@@ -38,7 +113,7 @@ pub(crate) fn handle(frame: &mut ExceptionFrame) {
         frame.rip = entry::run_refused_address();
     } else if entry::is_entry_code(frame.rip) {
         if !interrupt {
-            crate::console::fatal_exception(frame);
+            fail(area, frame);
         }
         // On the way in already: the mark is seen before the next sleep or return.
     } else {

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use crate::context::UserContext;
 
 /// State components handled: x87, SSE, AVX, opmask, ZMM_Hi256, Hi16_ZMM, PKRU. AMX needs a permission that is never asked for.
-const COMPONENTS: u64 = 0x2e7;
+pub(crate) const COMPONENTS: u64 = 0x2e7;
 /// Size of the legacy region and the XSAVE header (SDM vol. 1, 13.4).
 const HEADER_END: usize = 576;
 /// Offset of xmm0 in the legacy region.
@@ -26,14 +26,19 @@ pub struct ExtendedState {
     size: usize,
 }
 
-/// XCR0 as set by the host, restricted to the components handled.
-pub fn enabled_components() -> u64 {
+/// XCR0; in an enclave the processor answers XFRM.
+pub(crate) fn xcr0() -> u64 {
     let (low, high): (u32, u32);
     // SAFETY: OSXSAVE is set on every 64-bit Linux that has FSGSBASE processors; XGETBV(0) only reads.
     unsafe {
         core::arch::asm!("xgetbv", in("ecx") 0, out("eax") low, out("edx") high, options(nostack, nomem))
     };
-    ((high as u64) << 32 | low as u64) & COMPONENTS
+    (high as u64) << 32 | low as u64
+}
+
+/// The components that are on, of those handled.
+pub fn enabled_components() -> u64 {
+    xcr0() & COMPONENTS
 }
 
 /// Size in bytes of an image with the enabled components (CPUID.0DH).
@@ -42,8 +47,8 @@ pub fn image_size() -> usize {
     let mut size = HEADER_END;
     for component in 2..63 {
         if enabled >> component & 1 == 1 {
-            let leaf = core::arch::x86_64::__cpuid_count(0xd, component);
-            size = size.max((leaf.eax as usize).saturating_add(leaf.ebx as usize));
+            let [length, offset, ..] = crate::cpuid::cpuid(0xd, component);
+            size = size.max((length as usize).saturating_add(offset as usize));
         }
     }
     // CPUID is the host's word in an enclave: an absurd size must not become an absurd allocation.

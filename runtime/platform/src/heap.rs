@@ -1,17 +1,29 @@
-//! The library OS's heap: dlmalloc over the reserved range that the loader maps and the kernel commits on demand.
+//! The library OS's heap: dlmalloc over the layout's range. On `direct` the loader maps all of it and the kernel commits it on
+//! demand; with EDMM it grows by accepted pages; without, all of it exists from the start and is cleared when it is taken.
 
 use core::alloc::{GlobalAlloc, Layout};
-use core::sync::atomic::{AtomicU64, Ordering::*};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
 
 use crate::sync::Mutex;
 
 static NEXT: AtomicU64 = AtomicU64::new(0);
 static END: AtomicU64 = AtomicU64::new(0);
+/// One past the last address that exists.
+static COMMITTED: AtomicU64 = AtomicU64::new(0);
+/// Held while pages are added at [`COMMITTED`].
+static GROWING: Mutex<()> = Mutex::new(());
+/// What is taken must be cleared: the pages were never measured.
+static CLEAR: AtomicBool = AtomicBool::new(false);
 
-/// Gives the heap its range; called once at start, before the first allocation.
-pub(crate) fn set_range(base: u64, size: u64) {
+/// Least that the heap grows by, in bytes.
+const GROWTH: u64 = 1 << 20;
+
+/// Gives the heap its range, of which `committed` bytes exist; called once at start, before the first allocation.
+pub(crate) fn set_range(base: u64, size: u64, committed: u64, clear: bool) {
     NEXT.store(base, Relaxed);
     END.store(base + size, Relaxed);
+    COMMITTED.store(base + committed, Relaxed);
+    CLEAR.store(clear, Relaxed);
 }
 
 /// Bytes taken from the range so far.
@@ -22,7 +34,30 @@ pub fn used(base: u64) -> u64 {
 /// Takes `size` bytes (a multiple of the page size) off the range for good; None when it is used up.
 pub(crate) fn take(size: u64) -> Option<u64> {
     let end = END.load(Relaxed);
-    NEXT.fetch_update(Relaxed, Relaxed, |next| next.checked_add(size).filter(|&after| after <= end)).ok()
+    let start = NEXT
+        .fetch_update(Relaxed, Relaxed, |next| next.checked_add(size).filter(|&after| after <= end))
+        .ok()?;
+    // What cannot be had stays taken: there is no more.
+    commit(start + size, end)?;
+    if CLEAR.load(Relaxed) {
+        // SAFETY: the range is the caller's alone from here on, and exists.
+        unsafe { (start as *mut u8).write_bytes(0, size as usize) };
+    }
+    Some(start)
+}
+
+/// Makes the heap exist up to `until`. The host calls are made under the allocator's lock, which nothing that they do takes.
+fn commit(until: u64, end: u64) -> Option<()> {
+    while COMMITTED.load(Acquire) < until {
+        let _growing = GROWING.lock();
+        let committed = COMMITTED.load(Acquire);
+        if committed < until {
+            let grown = until.max(committed + GROWTH).min(end);
+            crate::pages::add_private(committed, grown - committed).ok()?;
+            COMMITTED.store(grown, Release);
+        }
+    }
+    Some(())
 }
 
 struct Pages;

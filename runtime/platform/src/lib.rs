@@ -10,15 +10,21 @@
 extern crate alloc;
 
 pub mod area;
+pub mod attest;
 pub mod boundary;
 pub mod clock;
 pub mod console;
 pub mod context;
+pub mod cpuid;
+mod emulate;
+mod enclu;
 pub mod entry;
 mod exception;
 pub mod extended_state;
+mod gate;
 pub mod heap;
 pub mod host;
+pub mod layout;
 pub mod pages;
 pub mod random;
 pub mod start;

@@ -1,4 +1,10 @@
-//! Pages of program memory. On `direct` and `softsgx` the host sets them; in an enclave EAUG/EACCEPT and EMODPR do.
+//! Pages of program memory. On `direct` the host sets them. In an enclave with EDMM they are added, changed and removed with both
+//! sides agreeing (`dynamic`); without, all exist from the start and are cleared when they are taken into use (`fixed`).
+
+mod dynamic;
+mod fixed;
+
+use core::sync::atomic::{AtomicU32, Ordering::*};
 
 use casemate_abi::HostCall;
 
@@ -14,6 +20,34 @@ pub struct Protection {
     pub write: bool,
     /// Executable.
     pub execute: bool,
+}
+
+/// How pages come to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum Mode {
+    /// The host sets them.
+    Host = 0,
+    /// EDMM.
+    Dynamic = 1,
+    /// They are all there.
+    Fixed = 2,
+}
+
+static MODE: AtomicU32 = AtomicU32::new(Mode::Host as u32);
+
+/// Fixes how pages come to be; called once at start.
+pub(crate) fn set_mode(mode: Mode) {
+    MODE.store(mode as u32, Relaxed);
+}
+
+#[inline]
+fn mode() -> Mode {
+    match MODE.load(Relaxed) {
+        1 => Mode::Dynamic,
+        2 => Mode::Fixed,
+        _ => Mode::Host,
+    }
 }
 
 impl Protection {
@@ -45,42 +79,71 @@ fn check(address: u64, length: u64) -> Result<(), PageError> {
     }
 }
 
-fn request(call: HostCall, address: u64, length: u64, protection: u64) -> Result<(), PageError> {
-    check(address, length)?;
-    match call_raw(call, [address, length, protection, 0, 0, 0]) {
+fn request(call: HostCall, args: [u64; 4]) -> Result<(), PageError> {
+    let [a, b, c, d] = args;
+    match call_raw(call, [a, b, c, d, 0, 0]) {
         Ok(0) => Ok(()),
         // Whatever else the host says, the pages are not there: that is running out of memory.
         Ok(_) | Err(HostError(_)) => Err(PageError::OutOfMemory),
     }
 }
 
+/// Adds pages for the library OS's own use, readable and writable, in an enclave with EDMM.
+pub(crate) fn add_private(address: u64, length: u64) -> Result<(), PageError> {
+    dynamic::add(address, length, false)
+}
+
+/// Makes a page that [`add_private`] added a TCS; its contents are what EACCEPT checks.
+pub(crate) fn make_tcs(address: u64) -> Result<(), PageError> {
+    dynamic::make_tcs(address)
+}
+
 /// Puts fresh zero pages into the range, replacing what is there.
 pub fn map(address: u64, length: u64, protection: Protection) -> Result<(), PageError> {
-    request(HostCall::PageMap, address, length, protection.bits())
+    check(address, length)?;
+    match mode() {
+        Mode::Host => request(HostCall::PageMap, [address, length, protection.bits(), 0]),
+        Mode::Dynamic => dynamic::map(address, length, protection, false),
+        Mode::Fixed => fixed::map(address, length, protection),
+    }
 }
 
 /// As [`map`], readable and writable, for pages that are all written at once.
 pub fn map_to_fill(address: u64, length: u64) -> Result<(), PageError> {
     check(address, length)?;
-    match call_raw(HostCall::PageMap, [address, length, Protection::READ_WRITE.bits(), 1, 0, 0]) {
-        Ok(0) => Ok(()),
-        Ok(_) | Err(HostError(_)) => Err(PageError::OutOfMemory),
+    match mode() {
+        Mode::Host => request(HostCall::PageMap, [address, length, Protection::READ_WRITE.bits(), 1]),
+        Mode::Dynamic => dynamic::map(address, length, Protection::READ_WRITE, true),
+        Mode::Fixed => fixed::map(address, length, Protection::READ_WRITE),
     }
 }
 
 /// Changes the rights of mapped pages.
 pub fn protect(address: u64, length: u64, protection: Protection) -> Result<(), PageError> {
-    request(HostCall::PageProtect, address, length, protection.bits())
+    check(address, length)?;
+    match mode() {
+        Mode::Host | Mode::Fixed => request(HostCall::PageProtect, [address, length, protection.bits(), 0]),
+        Mode::Dynamic => dynamic::protect(address, length, protection),
+    }
 }
 
 /// Takes pages away; the addresses stay the enclave's own.
 pub fn unmap(address: u64, length: u64) -> Result<(), PageError> {
-    request(HostCall::PageUnmap, address, length, 0)
+    check(address, length)?;
+    match mode() {
+        Mode::Host | Mode::Fixed => request(HostCall::PageUnmap, [address, length, 0, 0]),
+        Mode::Dynamic => dynamic::unmap(address, length),
+    }
 }
 
 /// Drops the contents: the pages read as zero again.
 pub fn discard(address: u64, length: u64) -> Result<(), PageError> {
-    request(HostCall::PageDiscard, address, length, 0)
+    check(address, length)?;
+    match mode() {
+        Mode::Host => request(HostCall::PageDiscard, [address, length, 0, 0]),
+        Mode::Dynamic => dynamic::discard(address, length),
+        Mode::Fixed => fixed::discard(address, length),
+    }
 }
 
 /// Moves pages with their contents, with new rights, in place of what is at `to`; `from` is then empty. Whoever touches
@@ -91,8 +154,9 @@ pub fn relocate(from: u64, to: u64, length: u64, protection: Protection) -> Resu
     if from < to + length && to < from + length {
         return Err(PageError::BadRange);
     }
-    match call_raw(HostCall::PageMove, [from, to, length, protection.bits(), 0, 0]) {
-        Ok(0) => Ok(()),
-        Ok(_) | Err(HostError(_)) => Err(PageError::OutOfMemory),
+    match mode() {
+        Mode::Host => request(HostCall::PageMove, [from, to, length, protection.bits()]),
+        Mode::Dynamic => dynamic::relocate(from, to, length, protection),
+        Mode::Fixed => fixed::relocate(from, to, length, protection),
     }
 }

@@ -71,5 +71,5 @@ pub fn next_u64() -> u64 {
 
 /// Whether the processor has RDRAND (CPUID.1:ECX[30]).
 pub(crate) fn is_available() -> bool {
-    core::arch::x86_64::__cpuid(1).ecx >> 30 & 1 == 1
+    crate::cpuid::cpuid(1, 0)[2] >> 30 & 1 == 1
 }

@@ -3,11 +3,13 @@
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
+use core::sync::atomic::{AtomicU32, Ordering::*};
 
 use casemate_abi::{ABI_VERSION, Blob, EntryReason, ExceptionFrame, Platform, START_MAGIC, StartBlock};
+use casemate_sgx::layout::LayoutBlock;
 
 use crate::boundary::HostRange;
+use crate::pages::Mode;
 use crate::sync::Once;
 use crate::thread::ThreadHandle;
 
@@ -22,7 +24,7 @@ pub struct HostFacts {
     pub processors: u32,
     /// The manifest's bytes; to be checked against the measured block.
     pub manifest: Vec<u8>,
-    /// The measured block's bytes.
+    /// The measured block's bytes, from the measured page.
     pub measured: Vec<u8>,
     /// The file index, still outside: read block by block.
     pub index: HostRange,
@@ -46,74 +48,100 @@ const MANIFEST_LIMIT: u64 = 16 << 20;
 const STRINGS_LIMIT: u64 = 4 << 20;
 /// Largest of the engine's small files accepted.
 const FILE_LIMIT: u64 = 1 << 20;
+/// The host's kernel may bar addresses below this at most: programs at fixed addresses (0x400000) must fit.
+const LOWEST_LIMIT: u64 = 2 << 20;
 
-static IMAGE_BASE: AtomicU64 = AtomicU64::new(0);
 static STARTED: AtomicU32 = AtomicU32::new(0);
 static MAIN: Once<fn(HostFacts, Arc<ThreadHandle>)> = Once::new();
 
 /// Address of the enclave image, for reports.
 pub fn image_base() -> u64 {
-    IMAGE_BASE.load(Relaxed)
+    crate::layout::image_base()
 }
 
-/// The enclave's one entry, after relocation. `main` is the library OS.
-pub fn enter(reason: u64, a: u64, b: u64, main: fn(HostFacts, Arc<ThreadHandle>)) -> i64 {
+/// The entry on `direct`, after relocation. `main` is the library OS.
+pub fn enter_direct(reason: u64, a: u64, b: u64, main: fn(HostFacts, Arc<ThreadHandle>)) -> i64 {
     if reason == EntryReason::Exception as u64 {
-        // SAFETY: on `direct` and `softsgx` the loader passes its own frame on the signal stack; it has all rights over this
-        // process, and the hardware back end takes the frame from the SSA instead.
+        // SAFETY: the loader passes its own frame on the signal stack; it has all rights over this process.
         crate::exception::handle(unsafe { &mut *(a as *mut ExceptionFrame) });
         return 0;
     }
     if reason == EntryReason::Thread as u64 {
-        return crate::thread::enter(a, b);
+        return crate::thread::enter_direct(a, b);
     }
     if reason == EntryReason::Start as u64 && STARTED.swap(1, SeqCst) == 0 {
-        // SAFETY: the loader passes its start-up block; this is a copy, made once, so later changes do not matter.
-        let block = unsafe { core::ptr::read_volatile(a as *const StartBlock) };
-        if !set_ranges(&block, a) {
-            return -1;
-        }
-        START.lock().replace(block);
-        let _ = MAIN.set(main);
-        return crate::thread::enter_first(b, run_main);
+        return begin(a, b, main, false);
     }
     -1
 }
 
+/// A fresh entry of an enclave, called by the gate on the thread's own stack: `first` once, after the image was
+/// relocated. `main` is the library OS.
+pub fn enter_enclave(first: bool, a: u64, b: u64, main: fn(HostFacts, Arc<ThreadHandle>)) -> i64 {
+    if first { begin(a, b, main, true) } else { crate::thread::enter_enclave(b) }
+}
+
+/// The start: `a` is the address of the start-up block, `b` of the first host thread.
+fn begin(a: u64, b: u64, main: fn(HostFacts, Arc<ThreadHandle>), gate: bool) -> i64 {
+    if !crate::layout::adopt() {
+        return -1;
+    }
+    let layout = crate::layout::block();
+    // The first thread enters by the first TCS.
+    if gate && layout.thread(0).is_none_or(|thread| thread.area.start != crate::area::base()) {
+        return -1;
+    }
+    if a < layout.enclave_size
+        || a.checked_add(size_of::<StartBlock>() as u64).is_none_or(|end| end > 1 << 47)
+    {
+        return -1;
+    }
+    // SAFETY: the block lies outside the enclave; this is a copy, made once, so later changes do not matter.
+    let block = unsafe { core::ptr::read_volatile(a as *const StartBlock) };
+    if !accept_block(&block, layout, gate) {
+        return -1;
+    }
+    START.lock().replace(block);
+    let _ = MAIN.set(main);
+    crate::thread::enter_first(b, run_main)
+}
+
 static START: crate::sync::Mutex<Option<StartBlock>> = crate::sync::Mutex::new(None);
 
-/// Checks the layout and fixes it. Nothing can be printed yet.
-fn set_ranges(block: &StartBlock, address: u64) -> bool {
-    let size = block.enclave_size;
-    let page = |value: u64| value.is_multiple_of(crate::PAGE_SIZE as u64);
-    let image_end = block.image_base.checked_add(block.image_size);
-    // Where this code is, whatever the host says; elsewhere than in the enclave image only in tests.
-    let code = set_ranges as *const () as u64;
-    let in_image = image_end.is_some_and(|end| (block.image_base..end).contains(&code));
-    let heap_end = block.heap_base.checked_add(block.heap_size);
-    let good = block.magic == START_MAGIC
-        && block.version == ABI_VERSION
-        && size.is_power_of_two()
-        && (1 << 24..=1 << 46).contains(&size)
-        && address >= size
-        && (in_image || cfg!(not(freestanding)))
-        && (block.host_call >= size || block.platform != Platform::Direct as u32)
-        && [block.user_base, block.user_top, block.heap_base, block.heap_size, block.image_base]
-            .into_iter()
-            .all(page)
-        && 0x10000 <= block.user_base
-        && block.user_base < block.user_top
-        && block.user_top <= block.heap_base
-        && heap_end.is_some_and(|end| end <= block.image_base)
-        && image_end.is_some_and(|end| end <= size);
-    if good {
-        crate::boundary::set_enclave_size(size);
-        crate::user::set_range(block.user_base, block.user_top);
-        crate::heap::set_range(block.heap_base, block.heap_size);
-        crate::host::set_host_call(block.host_call);
-        IMAGE_BASE.store(block.image_base, Relaxed);
+/// Checks what the block says of the way out, and fixes how memory and host calls work. Nothing can be printed yet.
+///
+/// A host may claim `direct` or name code for ENCLU in a real enclave: no code outside is executable there, so its first
+/// host call faults, before anything came of it.
+fn accept_block(block: &StartBlock, layout: &LayoutBlock, gate: bool) -> bool {
+    let outside = |address: u64| address >= layout.enclave_size && address < 1 << 47;
+    let platform = match block.platform {
+        1 => block.enclu == 0,
+        2 => block.enclu == 0 || outside(block.enclu),
+        3 => outside(block.host_call),
+        _ => false,
+    };
+    let low =
+        block.lowest_address.clamp(layout.user_base, LOWEST_LIMIT).next_multiple_of(crate::PAGE_SIZE as u64);
+    if block.magic != START_MAGIC
+        || block.version != ABI_VERSION
+        || !platform
+        || gate == (block.platform == Platform::Direct as u32)
+        || low >= layout.user_top
+    {
+        return false;
     }
-    good
+    crate::user::set_range(low, layout.user_top);
+    crate::enclu::set_code(if gate { block.enclu } else { 0 });
+    crate::host::set_host_call((!gate).then_some(block.host_call));
+    let mode = match (gate, crate::layout::has_edmm()) {
+        (false, _) => Mode::Host,
+        (true, true) => Mode::Dynamic,
+        (true, false) => Mode::Fixed,
+    };
+    crate::pages::set_mode(mode);
+    let committed = if mode == Mode::Dynamic { layout.heap_added } else { layout.heap_size };
+    crate::heap::set_range(layout.heap_base, layout.heap_size, committed, mode == Mode::Fixed);
+    true
 }
 
 fn run_main(thread: Arc<ThreadHandle>) {
@@ -127,6 +155,11 @@ fn run_main(thread: Arc<ThreadHandle>) {
 }
 
 fn read_facts(block: StartBlock) -> Result<HostFacts, &'static str> {
+    if block.platform != Platform::Direct as u32 {
+        let table = HostRange::new(block.cpuid.address, block.cpuid.length)
+            .ok_or("the CPUID table is not readable")?;
+        crate::cpuid::adopt(table, crate::extended_state::xcr0())?;
+    }
     if !crate::random::is_available() {
         return Err("the processor has no RDRAND");
     }
@@ -141,7 +174,7 @@ fn read_facts(block: StartBlock) -> Result<HostFacts, &'static str> {
         flags: block.flags,
         processors: block.processors.clamp(1, 1024),
         manifest: bytes(block.manifest, MANIFEST_LIMIT).ok_or("the manifest is too large or not readable")?,
-        measured: bytes(block.measured, 4096).ok_or("the measured block is not readable")?,
+        measured: crate::layout::measured_block().to_vec(),
         index: HostRange::new(block.index.address, block.index.length).ok_or("the index is not readable")?,
         arguments: strings(block.arguments).ok_or("the arguments are too long")?,
         environment: strings(block.environment).ok_or("the environment is too large")?,

@@ -1,41 +1,35 @@
-//! Threads of the enclave: each has an area, a library-OS stack, and the host thread that runs it.
+//! Threads of the enclave: each has a block of the layout (area, library-OS stack, exception stack, SSA, TCS), and the host
+//! thread that runs it. With EDMM all blocks but the first are added when they are first needed.
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::any::{Any, TypeId};
 use core::mem::offset_of;
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::*, fence};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::*, fence};
 
 use casemate_abi::{HOST_BUFFER_SIZE, HostCall, HostThread, SleepState};
+use casemate_sgx::{PAGE_SIZE, Tcs};
 
 use crate::area::{self, ThreadArea};
 use crate::boundary::HostRange;
 use crate::entry::casemate_on_stack;
 use crate::host::{HostError, call_raw};
 use crate::sync::Mutex;
-use crate::user;
+use crate::{layout, pages, user};
 
-/// Size of a library-OS stack.
-const STACK_SIZE: u64 = 256 * 1024;
 /// Offsets of the words by which threads are woken.
 const WAKE: u64 = offset_of!(HostThread, wake) as u64;
 const SLEEPING: u64 = offset_of!(HostThread, sleeping) as u64;
 /// Written at a stack's lowest word; changed means that the stack ran over.
 const STACK_MARK: u64 = 0x5ca1_ab1e_0ddb_a11a;
 
-/// A thread's slot: area and stack, used again by later threads and never given back, so that a stale pointer still
-/// points to a slot.
-struct Slot {
-    area: ThreadArea,
-}
+/// Blocks that no thread uses, by number. They are used again by later threads and never given back, so that a stale pointer
+/// still points to an area.
+static FREE: Mutex<Vec<u32>> = Mutex::new(Vec::new());
 
-static FREE_SLOTS: Mutex<Vec<SlotPointer>> = Mutex::new(Vec::new());
-
-struct SlotPointer(*mut Slot);
-
-// SAFETY: slots are plain memory; whoever takes one from the list owns it.
-unsafe impl Send for SlotPointer {}
+/// The lowest block that was never used; the first is the main thread's.
+static UNUSED: AtomicU32 = AtomicU32::new(1);
 
 /// Another thread, to wake or interrupt it.
 #[derive(Debug)]
@@ -76,7 +70,7 @@ impl ThreadHandle {
             return;
         }
         let area = self.area.load(Relaxed) as *const ThreadArea;
-        // SAFETY: slots are never given back, so the area is valid memory; a later owner of the slot sees one spurious interrupt.
+        // SAFETY: blocks are never given back, so the area is valid memory; a later owner of the block sees one spurious interrupt.
         unsafe { (*area).interrupt.store(1, SeqCst) };
         let host_thread = self.host_thread.load(SeqCst);
         if host_thread != 0 {
@@ -90,53 +84,100 @@ struct Start {
     main: Box<dyn FnOnce(Arc<ThreadHandle>) + Send>,
 }
 
-fn new_slot() -> Option<*mut Slot> {
-    if let Some(SlotPointer(slot)) = FREE_SLOTS.lock().pop() {
-        return Some(slot);
+/// The area of a block.
+fn area_of(number: u32) -> Option<*mut ThreadArea> {
+    layout::block().thread(number).map(|thread| thread.area.start as *mut ThreadArea)
+}
+
+/// The number of the block whose TCS or area has this address.
+fn number_of(address: u64) -> Option<u32> {
+    let block = layout::block();
+    let number = u32::try_from(address.checked_sub(block.threads_base)? / block.thread_stride).ok()?;
+    let thread = block.thread(number)?;
+    (thread.tcs == address || thread.area.start == address).then_some(number)
+}
+
+/// A block that is nobody's, with a fresh area.
+fn new_block() -> Option<u32> {
+    let number = take_free().or_else(add_block)?;
+    let thread = layout::block().thread(number)?;
+    // SAFETY: the block exists, is mapped read-write, and no thread uses it: its last one has set `idle`, or it never had one.
+    unsafe {
+        (thread.stack.start as *mut u64).write(STACK_MARK);
+        (thread.area.start as *mut ThreadArea).write(ThreadArea::new(thread.stack.start, thread.stack.end));
     }
-    let base = crate::heap::take(STACK_SIZE)?;
-    let top = base + STACK_SIZE;
-    // SAFETY: the range was just taken off the heap for good: nobody else has it, and it is mapped read-write.
-    unsafe { (base as *mut u64).write(STACK_MARK) };
-    Some(Box::into_raw(Box::new(Slot { area: ThreadArea::new(base, top) })))
+    Some(number)
+}
+
+/// One of the free blocks that its last thread has quite left.
+fn take_free() -> Option<u32> {
+    let mut free = FREE.lock();
+    let position = free.iter().rposition(|&number| {
+        // SAFETY: blocks on the list exist for good; the field is atomic.
+        area_of(number).is_some_and(|area| unsafe { (*area).idle.load(Acquire) } != 0)
+    })?;
+    Some(free.swap_remove(position))
+}
+
+/// A block that was never used. With EDMM its pages are added.
+fn add_block() -> Option<u32> {
+    let block = layout::block();
+    let number = UNUSED
+        .fetch_update(Relaxed, Relaxed, |next| {
+            next.checked_add(1).filter(|&after| after <= block.max_threads)
+        })
+        .ok()?;
+    if crate::host::leaves_by_gate() && number >= block.added_threads {
+        let thread = block.thread(number)?;
+        let end = thread.tcs + PAGE_SIZE as u64;
+        for range in [thread.stack, thread.exception_stack, thread.area.start..end] {
+            // A block that cannot be had as a whole is lost: its pages may be there in part.
+            pages::add_private(range.start, range.end - range.start).ok()?;
+        }
+        // SAFETY: the page was just accepted, and is nobody else's.
+        unsafe { (thread.tcs as *mut Tcs).write(block.tcs(number)) };
+        pages::make_tcs(thread.tcs).ok()?;
+    }
+    Some(number)
 }
 
 /// Starts a thread that runs `main`, given its own handle, and ends.
 pub fn spawn(main: impl FnOnce(Arc<ThreadHandle>) + Send + 'static) -> Result<Arc<ThreadHandle>, HostError> {
-    let slot = new_slot().ok_or(HostError(linux_raw_sys::errno::EAGAIN as i32))?;
-    // SAFETY: the slot is ours until the new thread enters.
-    let area = unsafe { core::ptr::addr_of_mut!((*slot).area) };
+    let again = HostError(linux_raw_sys::errno::EAGAIN as i32);
+    let number = new_block().ok_or(again)?;
+    let (Some(area), Some(thread)) = (area_of(number), layout::block().thread(number)) else {
+        return Err(again);
+    };
     let handle = ThreadHandle::new(area);
     let start = Box::into_raw(Box::new(Start { handle: handle.clone(), main: Box::new(main) }));
-    // SAFETY: as above.
-    unsafe {
-        (*area).start = start.cast();
-        (*area).interrupt.store(0, Relaxed);
-    }
-    PENDING.lock().push(SlotPointer(slot));
-    if let Err(error) = call_raw(HostCall::ThreadCreate, [slot as u64, 0, 0, 0, 0, 0]) {
+    // SAFETY: the block is ours until the new thread enters.
+    unsafe { (*area).start = start.cast() };
+    PENDING.lock().push(number);
+    if let Err(error) = call_raw(HostCall::ThreadCreate, [thread.tcs, 0, 0, 0, 0, 0]) {
         // A host that says so of a thread that did enter: the thread runs, and that is what counts.
-        if take_pending(slot as u64).is_none() {
+        if !take_pending(number) {
             return Ok(handle);
         }
-        // SAFETY: no thread entered for this slot, and none can any more, so it and the start value are still ours.
+        // SAFETY: no thread entered for this block, and none can any more, so it and the start value are still ours.
         unsafe {
             drop(Box::from_raw(start));
             (*area).start = core::ptr::null_mut();
         }
-        FREE_SLOTS.lock().push(SlotPointer(slot));
+        FREE.lock().push(number);
         return Err(error);
     }
     Ok(handle)
 }
 
-/// Slots for which a host thread was asked for and has not yet entered: the host cannot enter any other.
-static PENDING: Mutex<Vec<SlotPointer>> = Mutex::new(Vec::new());
+/// Blocks for which a host thread was asked for and has not yet entered: the host cannot enter any other.
+static PENDING: Mutex<Vec<u32>> = Mutex::new(Vec::new());
 
-fn take_pending(slot: u64) -> Option<*mut Slot> {
+fn take_pending(number: u32) -> bool {
     let mut pending = PENDING.lock();
-    let position = pending.iter().position(|candidate| candidate.0 as u64 == slot)?;
-    Some(pending.swap_remove(position).0)
+    match pending.iter().position(|&candidate| candidate == number) {
+        Some(position) => pending.swap_remove(position) == number,
+        None => false,
+    }
 }
 
 /// Binds a host thread's block to an area after checking it.
@@ -165,28 +206,51 @@ fn bind(area: *mut ThreadArea, host_thread: u64) -> bool {
     true
 }
 
-/// Entry of a host thread for `slot`; runs on the host's stack and returns when the thread has ended.
-pub(crate) fn enter(slot: u64, host_thread: u64) -> i64 {
-    let Some(slot) = take_pending(slot) else { return -1 };
-    // SAFETY: the slot was pending, so it belongs to this entry alone.
-    let area = unsafe { core::ptr::addr_of_mut!((*slot).area) };
-    if !bind(area, host_thread) {
-        // The program waits for this thread, which can never run: the others end the run.
-        crate::host::break_off("the host gave a new thread a block inside the enclave");
-        return -1;
-    }
-    // SAFETY: the area lives in a slot, which is never given back.
+/// Entry of a host thread on `direct`, by the address of a TCS; runs on the host's stack and returns when the thread has ended.
+pub(crate) fn enter_direct(tcs: u64, host_thread: u64) -> i64 {
+    let Some((number, area)) = claim(tcs, host_thread) else { return -1 };
+    // SAFETY: the area lives in a block, which is never given back.
     unsafe {
         area::install(area);
         casemate_on_stack(area as u64, (*area).stack_top, run_start);
-        if (*area).stack_base as *mut u64 as u64 != 0
-            && ((*area).stack_base as *const u64).read() != STACK_MARK
-        {
-            crate::console::fatal("a library OS stack ran over");
-        }
     }
-    FREE_SLOTS.lock().push(SlotPointer(slot));
+    check_stack(area);
+    FREE.lock().push(number);
     0
+}
+
+/// Fresh entry by a TCS, on the block's own stack; the gate sets `idle` when it has left.
+pub(crate) fn enter_enclave(host_thread: u64) -> i64 {
+    let Some((number, area)) = claim(area::base(), host_thread) else { return -1 };
+    // SAFETY: as in `enter_direct`; gs is the area already.
+    unsafe {
+        area::install(area);
+        (*area).idle.store(0, Relaxed);
+    }
+    run_start(area as u64);
+    check_stack(area);
+    FREE.lock().push(number);
+    0
+}
+
+/// The block for which a thread was asked for, bound to its host thread.
+fn claim(address: u64, host_thread: u64) -> Option<(u32, *mut ThreadArea)> {
+    let number = number_of(address).filter(|&number| take_pending(number))?;
+    let area = area_of(number)?;
+    // The area was pending, so it belongs to this entry alone.
+    if !bind(area, host_thread) {
+        // The program waits for this thread, which can never run: the others end the run.
+        crate::host::break_off("the host gave a new thread a block inside the enclave");
+        return None;
+    }
+    Some((number, area))
+}
+
+fn check_stack(area: *mut ThreadArea) {
+    // SAFETY: the block is still this thread's.
+    if unsafe { ((*area).stack_base as *const u64).read() } != STACK_MARK {
+        crate::console::fatal("a library OS stack ran over");
+    }
 }
 
 extern "C" fn run_start(area: u64) -> i64 {
@@ -206,20 +270,34 @@ extern "C" fn run_start(area: u64) -> i64 {
 /// First entry: makes the main thread's area and runs `main` on a library-OS stack. Returns only when it cannot: there is no
 /// way yet to say why.
 pub(crate) fn enter_first(host_thread: u64, main: fn(Arc<ThreadHandle>)) -> i64 {
-    let Some(slot) = new_slot() else { return -1 };
-    // SAFETY: the slot was just made for this thread.
-    let area = unsafe { core::ptr::addr_of_mut!((*slot).area) };
-    if !bind(area, host_thread) {
-        return -1;
-    }
+    let thread = layout::block().thread(0).filter(|thread| {
+        // SAFETY: the first block exists from the start.
+        unsafe {
+            (thread.stack.start as *mut u64).write(STACK_MARK);
+            let area = thread.area.start as *mut ThreadArea;
+            // In an enclave the gate keeps the way out in the area already.
+            let way_out = ((*area).host_rsp, (*area).host_rbp, (*area).host_return);
+            area.write(ThreadArea::new(thread.stack.start, thread.stack.end));
+            ((*area).host_rsp, (*area).host_rbp, (*area).host_return) = way_out;
+            bind(area, host_thread)
+        }
+    });
+    let Some(thread) = thread else { return -1 };
+    let area = thread.area.start as *mut ThreadArea;
     let handle = ThreadHandle::new(area);
     handle.host_thread.store(host_thread, SeqCst);
     let start = Box::new(Start { handle, main: Box::new(main) });
-    // SAFETY: the slot is never given back; the start value is taken by `run_start` on this thread.
+    // SAFETY: the block is never given back; the start value is taken by `run_start` on this thread.
     unsafe {
         (*area).start = Box::into_raw(start).cast();
+        (*area).idle.store(0, Relaxed);
         area::install(area);
-        casemate_on_stack(area as u64, (*area).stack_top, run_start);
+    }
+    if crate::host::leaves_by_gate() {
+        run_start(area as u64);
+    } else {
+        // SAFETY: the stack is the block's, and nobody is on it.
+        unsafe { casemate_on_stack(area as u64, thread.stack.end, run_start) };
     }
     crate::host::exit(70, 0)
 }

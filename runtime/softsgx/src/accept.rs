@@ -31,6 +31,18 @@ impl Processor {
         secinfo: u64,
         linear: u64,
     ) -> Result<(), SgxError> {
+        self.eaccept_like(memory, logical, secinfo, linear, PAGE).map(drop)
+    }
+
+    /// EACCEPT of as many pages from `linear` on as are alike, at most `limit` bytes; how many bytes that was.
+    pub(crate) fn eaccept_like(
+        &mut self,
+        memory: &mut impl Memory,
+        logical: &LogicalProcessor,
+        secinfo: u64,
+        linear: u64,
+        limit: u64,
+    ) -> Result<u64, SgxError> {
         let inside = inside(logical)?;
         require(secinfo & 63 == 0, "EACCEPT: RBX is not 64 byte aligned")?;
         require(inside.contains(secinfo), "EACCEPT: RBX is not within CR_ELRANGE")?;
@@ -43,7 +55,8 @@ impl Processor {
             is_acceptable(flags),
             "EACCEPT: this combination of PT, PENDING, MODIFIED and PR is not legal",
         )?;
-        let entry = *self.epcm.get(&page).ok_or(Fault::Page(linear, "EACCEPT: EPCM.VALID is 0"))?;
+        let (entry, mut length) =
+            self.epcm.like(page, limit).ok_or(Fault::Page(linear, "EACCEPT: EPCM.VALID is 0"))?;
         let right_type = matches!(entry.page_type, PageType::Reg | PageType::Tcs | PageType::Trim);
         require_page(
             right_type && entry.secs == inside.secs,
@@ -66,17 +79,21 @@ impl Processor {
         }
         if entry.page_type == PageType::Tcs {
             self.accept_tcs(memory, inside, page)?;
+            length = PAGE;
         }
-        let accepted = self.entry(page, linear)?;
+        let mut accepted = entry;
         accepted.flags.remove(EpcmFlags::PENDING | EpcmFlags::MODIFIED | EpcmFlags::PR);
-        memory.protect(page, PAGE, accepted.access());
-        Ok(())
+        self.epcm.update(page, length, |entry| *entry = accepted);
+        if accepted.access() != entry.access() {
+            memory.protect(page, length, accepted.access());
+        }
+        Ok(length)
     }
 
     /// EACCEPT's additional checks of a page that becomes a TCS; its contents move into the processor.
     fn accept_tcs(&mut self, memory: &mut impl Memory, inside: &Inside, page: u64) -> Result<(), SgxError> {
         let mut contents = [0; PAGE_SIZE];
-        memory.read(page, &mut contents);
+        memory.read_closed(page, &mut contents);
         let tcs = parse_tcs(&contents)?;
         require(tcs.flags & 1 == 0, "EACCEPT: TCS.FLAGS.DBGOPTIN is not 0")?;
         require(tcs.cssa < tcs.nssa, "EACCEPT: TCS.CSSA is not below TCS.NSSA")?;
@@ -98,6 +115,19 @@ impl Processor {
         linear: u64,
         source: u64,
     ) -> Result<(), SgxError> {
+        self.eacceptcopy_like(memory, logical, secinfo, linear, source, PAGE).map(drop)
+    }
+
+    /// EACCEPTCOPY of as many pages as are alike, at most `limit` bytes; how many bytes that was.
+    pub(crate) fn eacceptcopy_like(
+        &mut self,
+        memory: &mut impl Memory,
+        logical: &LogicalProcessor,
+        secinfo: u64,
+        linear: u64,
+        source: u64,
+        limit: u64,
+    ) -> Result<u64, SgxError> {
         let inside = inside(logical)?;
         require(secinfo & 63 == 0, "EACCEPTCOPY: RBX is not 64 byte aligned")?;
         let aligned = is_page_aligned(linear) && is_page_aligned(source);
@@ -113,22 +143,21 @@ impl Processor {
         require(regular && !write_only, "EACCEPTCOPY: SECINFO has W without R, or is not PT_REG")?;
         let from = self.operand(memory, inside, source, Access::Read)?;
         let fresh = EpcmFlags::R | EpcmFlags::W | EpcmFlags::PENDING;
-        let matches = self.epcm.get(&page).is_some_and(|entry| {
+        let matches = |entry: &EpcmEntry| {
             entry.flags.difference(EpcmFlags::PR) == fresh
                 && entry.page_type == PageType::Reg
                 && entry.secs == inside.secs
                 && entry.enclave_address == linear
-        });
-        if !matches {
+        };
+        let Some((mut accepted, length)) = self.epcm.like(page, limit).filter(|(entry, _)| matches(entry))
+        else {
             return Err(LeafError::PageAttributesMismatch.into());
-        }
-        let mut contents = [0; PAGE_SIZE];
-        memory.read(from, &mut contents);
-        memory.write(page, &contents);
-        let accepted = self.entry(page, linear)?;
+        };
+        let length = self.epcm.like(from, length).map_or(PAGE, |(_, alike)| alike);
         accepted.flags = from_permissions(flags);
-        memory.protect(page, PAGE, accepted.access());
-        Ok(())
+        memory.copy(from, page, length, accepted.access());
+        self.epcm.update(page, length, |entry| *entry = accepted);
+        Ok(length)
     }
 
     /// ENCLU[EMODPE]: RBX is the SECINFO with the permissions to add, RCX the page.
@@ -139,6 +168,18 @@ impl Processor {
         secinfo: u64,
         linear: u64,
     ) -> Result<(), Fault> {
+        self.emodpe_like(memory, logical, secinfo, linear, PAGE).map(drop)
+    }
+
+    /// EMODPE of as many pages as are alike, at most `limit` bytes; how many bytes that was.
+    pub(crate) fn emodpe_like(
+        &mut self,
+        memory: &mut impl Memory,
+        logical: &LogicalProcessor,
+        secinfo: u64,
+        linear: u64,
+        limit: u64,
+    ) -> Result<u64, Fault> {
         let inside = inside(logical)?;
         require(secinfo & 63 == 0, "EMODPE: RBX is not 64 byte aligned")?;
         require(is_page_aligned(linear), "EMODPE: RCX is not 4 KiB aligned")?;
@@ -146,15 +187,20 @@ impl Processor {
         require(all, "EMODPE: an operand is not within CR_ELRANGE")?;
         let flags = self.fetch_secinfo(memory, inside, secinfo)?;
         let page = self.regular_page(memory, inside.secs, linear, linear)?;
-        let extended = self.entry(page, linear)?;
+        let (mut extended, length) =
+            self.epcm.like(page, limit).ok_or(Fault::Page(linear, "EPCM.VALID is 0"))?;
         let readable = extended.flags.contains(EpcmFlags::R) || flags.contains(SecInfoFlags::R);
         if flags.contains(SecInfoFlags::W) && !readable {
             return general_protection("EMODPE: SECINFO has W without R");
         }
+        let before = extended.access();
         extended.flags |= from_permissions(flags);
         debug_assert!(permissions(extended.flags).contains(flags.permissions()));
-        memory.protect(page, PAGE, extended.access());
-        Ok(())
+        self.epcm.update(page, length, |entry| *entry = extended);
+        if extended.access() != before {
+            memory.protect(page, length, extended.access());
+        }
+        Ok(length)
     }
 
     /// SCRATCH_SECINFO ← DS:RBX, after the checks of its page, and "Check for misconfigured SECINFO flags".
@@ -171,10 +217,6 @@ impl Processor {
             .ok()
             .and_then(|secinfo| secinfo.checked_flags())
             .ok_or(Fault::GeneralProtection("SECINFO: a reserved field is not 0"))
-    }
-
-    fn entry(&mut self, page: u64, linear: u64) -> Result<&mut EpcmEntry, Fault> {
-        self.epcm.get_mut(&page).ok_or(Fault::Page(linear, "EPCM.VALID is 0"))
     }
 }
 

@@ -15,14 +15,27 @@ impl Processor {
         secs_page: u64,
         page: u64,
     ) -> Result<(), Fault> {
+        self.eaug_range(memory, linear, PAGE, secs_page, page)
+    }
+
+    /// EAUG of a range of pages, one after the other; none of them is added when one cannot be.
+    pub(crate) fn eaug_range(
+        &mut self,
+        memory: &mut impl Memory,
+        linear: u64,
+        length: u64,
+        secs_page: u64,
+        page: u64,
+    ) -> Result<(), Fault> {
         require(is_page_aligned(page), "EAUG: RCX is not 4 KiB aligned")?;
         let aligned = is_page_aligned(secs_page) && is_page_aligned(linear);
         require(aligned, "EAUG: PAGEINFO.SECS or LINADDR is not 4 KiB aligned")?;
-        require_page(!self.epcm.contains_key(&page), page, "EAUG: EPCM.VALID is not 0")?;
+        require_page(!self.epcm.overlaps(page, length), page, "EAUG: EPCM.VALID is not 0")?;
         let enclave = self.secs_entry(secs_page)?;
         require(enclave.initialised, "EAUG: the enclave is not initialised")?;
-        require(enclave.contains(linear), "EAUG: LINADDR is outside the enclave")?;
-        memory.fill(page, None);
+        let ends_inside = linear.checked_add(length - 1).is_some_and(|last| enclave.contains(last));
+        require(enclave.contains(linear) && ends_inside, "EAUG: LINADDR is outside the enclave")?;
+        memory.zero(page, length);
         let entry = EpcmEntry {
             page_type: PageType::Reg,
             flags: EpcmFlags::R | EpcmFlags::W | EpcmFlags::PENDING,
@@ -30,74 +43,89 @@ impl Processor {
             secs: secs_page,
             epoch: 0,
         };
-        memory.protect(page, PAGE, entry.access());
-        self.insert_page(page, entry);
+        memory.protect(page, length, entry.access());
+        self.insert_pages(page, length, entry);
         Ok(())
     }
 
     /// ENCLS[EMODPR]: takes permissions away.
     pub fn emodpr(&mut self, memory: &mut impl Memory, secinfo: &SecInfo, page: u64) -> Result<(), SgxError> {
-        require(is_page_aligned(page), "EMODPR: RCX is not 4 KiB aligned")?;
+        self.emodpr_range(memory, secinfo, page, PAGE)
+    }
+
+    /// EMODPR of a range of pages, one after the other.
+    pub(crate) fn emodpr_range(
+        &mut self,
+        memory: &mut impl Memory,
+        secinfo: &SecInfo,
+        first: u64,
+        length: u64,
+    ) -> Result<(), SgxError> {
+        require(is_page_aligned(first), "EMODPR: RCX is not 4 KiB aligned")?;
         let Some(flags) = secinfo.checked_flags() else {
             return Ok(general_protection("EMODPR: SECINFO is reserved")?);
         };
         let write_only = flags.contains(SecInfoFlags::W) && !flags.contains(SecInfoFlags::R);
         require(!write_only, "EMODPR: SECINFO has W without R")?;
-        let entry = self.modifiable(page, |entry| {
+        let lost = EpcmFlags::R.union(EpcmFlags::W).union(EpcmFlags::X).difference(from_permissions(flags));
+        self.each_run(first, length, invalid, |processor, page, like, mut entry| {
             if entry.flags.intersects(EpcmFlags::PENDING | EpcmFlags::MODIFIED) {
                 return Err(LeafError::PageNotModifiable.into());
             }
-            Ok(require_page(entry.page_type == PageType::Reg, page, "EMODPR: EPCM.PT is not PT_REG")?)
-        })?;
-        let (kept, epoch) = (from_permissions(flags), self.epoch_of(entry.secs)?);
-        let changed = self.epcm.get_mut(&page).ok_or(Fault::Page(page, "EMODPR: EPCM.VALID is 0"))?;
-        let lost = EpcmFlags::R.union(EpcmFlags::W).union(EpcmFlags::X).difference(kept);
-        changed.flags = changed.flags.difference(lost) | EpcmFlags::PR;
-        changed.epoch = epoch;
-        memory.protect(page, PAGE, changed.access());
-        Ok(())
+            require_page(entry.page_type == PageType::Reg, page, "EMODPR: EPCM.PT is not PT_REG")?;
+            entry.flags = entry.flags.difference(lost) | EpcmFlags::PR;
+            processor.modify(memory, page, like, entry)
+        })
     }
 
     /// ENCLS[EMODT]: changes the type to PT_TCS or PT_TRIM.
     pub fn emodt(&mut self, memory: &mut impl Memory, secinfo: &SecInfo, page: u64) -> Result<(), SgxError> {
-        require(is_page_aligned(page), "EMODT: RCX is not 4 KiB aligned")?;
+        self.emodt_range(memory, secinfo, page, PAGE)
+    }
+
+    /// EMODT of a range of pages, one after the other.
+    pub(crate) fn emodt_range(
+        &mut self,
+        memory: &mut impl Memory,
+        secinfo: &SecInfo,
+        first: u64,
+        length: u64,
+    ) -> Result<(), SgxError> {
+        require(is_page_aligned(first), "EMODT: RCX is not 4 KiB aligned")?;
         let page_type = match secinfo.checked_flags().map(SecInfoFlags::page_type) {
             Some(Some(page_type @ (PageType::Tcs | PageType::Trim))) => page_type,
             _ => return Ok(general_protection("EMODT: SECINFO is reserved, or not PT_TCS or PT_TRIM")?),
         };
-        let entry = self.modifiable(page, |entry| {
+        self.each_run(first, length, invalid, |processor, page, like, mut entry| {
             let allowed = entry.page_type == PageType::Reg
                 || (entry.page_type == PageType::Tcs && page_type == PageType::Trim);
             require_page(allowed, page, "EMODT: EPCM.PT does not allow this change")?;
             if entry.flags.intersects(EpcmFlags::PENDING | EpcmFlags::MODIFIED) {
                 return Err(LeafError::PageNotModifiable.into());
             }
-            Ok(())
-        })?;
-        let epoch = self.epoch_of(entry.secs)?;
-        let changed = self.epcm.get_mut(&page).ok_or(Fault::Page(page, "EMODT: EPCM.VALID is 0"))?;
-        changed.flags = EpcmFlags::MODIFIED;
-        changed.page_type = page_type;
-        changed.epoch = epoch;
-        memory.protect(page, PAGE, changed.access());
-        Ok(())
+            entry.flags = EpcmFlags::MODIFIED;
+            entry.page_type = page_type;
+            processor.modify(memory, page, like, entry)
+        })
     }
 
-    /// EPCM.VALID, the leaf's own checks, and SECS.ATTRIBUTES.INIT: what EMODPR and EMODT have in common.
-    fn modifiable(
-        &self,
+    /// SECS.ATTRIBUTES.INIT, and then what EMODPR and EMODT decided; both note the epoch.
+    fn modify(
+        &mut self,
+        memory: &mut impl Memory,
         page: u64,
-        checks: impl FnOnce(&EpcmEntry) -> Result<(), SgxError>,
-    ) -> Result<EpcmEntry, SgxError> {
-        let entry = self.epcm.get(&page).ok_or(Fault::Page(page, "EPCM.VALID is 0"))?;
-        checks(entry)?;
+        length: u64,
+        mut entry: EpcmEntry,
+    ) -> Result<(), SgxError> {
         let initialised = self.enclaves.get(&entry.secs).is_some_and(|enclave| enclave.initialised);
         require(initialised, "SECS.ATTRIBUTES.INIT = 0")?;
-        Ok(*entry)
-    }
-
-    fn epoch_of(&self, secs: u64) -> Result<u64, Fault> {
-        Ok(self.secs_entry(secs)?.epoch)
+        entry.epoch = self.secs_entry(entry.secs)?.epoch;
+        let before = self.epcm.get(page).map(|before| before.access());
+        self.epcm.update(page, length, |changed| *changed = entry);
+        if before != Some(entry.access()) {
+            memory.protect(page, length, entry.access());
+        }
+        Ok(())
     }
 
     /// ENCLS[ETRACK]: begins a tracking cycle (SDM 38.3, ETRACK): it ends when every thread that was inside
@@ -118,7 +146,7 @@ impl Processor {
         let Some(epoch) = self.enclaves.get(&secs_page).map(|enclave| enclave.epoch) else { return };
         let epcm = &self.epcm;
         for (page, thread) in &mut self.threads {
-            if thread.active && epcm.get(page).is_some_and(|entry| entry.secs == secs_page) {
+            if thread.active && epcm.get(*page).is_some_and(|entry| entry.secs == secs_page) {
                 thread.entry_epoch = epoch;
             }
         }
@@ -130,4 +158,8 @@ impl Processor {
         enclave.epoch > entry.epoch
             && !self.threads_of(entry.secs).any(|thread| thread.active && thread.entry_epoch <= entry.epoch)
     }
+}
+
+fn invalid(page: u64) -> SgxError {
+    Fault::Page(page, "EPCM.VALID is 0").into()
 }

@@ -27,7 +27,7 @@ impl Processor {
         let flags = operands.secinfo.checked_flags();
         let is_secs = flags.and_then(SecInfoFlags::page_type) == Some(PageType::Secs);
         require(is_secs, "ECREATE: SECINFO is reserved or not PT_SECS")?;
-        require_page(!self.epcm.contains_key(&secs_page), secs_page, "ECREATE: EPCM.VALID = 1")?;
+        require_page(self.epcm.get(secs_page).is_none(), secs_page, "ECREATE: EPCM.VALID = 1")?;
         let source = operands.source.unwrap_or(&[0; PAGE_SIZE]);
         let mut secs = Box::new(
             Secs::parse(source)
@@ -47,7 +47,7 @@ impl Processor {
             secs: secs_page,
             epoch: 0,
         };
-        self.epcm.insert(secs_page, entry);
+        self.epcm.insert(secs_page, PAGE, entry);
         Ok(())
     }
 
@@ -90,7 +90,7 @@ impl Processor {
         page: u64,
     ) -> Result<(), Fault> {
         self.eadd_without_access(memory, operands, page)?;
-        if let Some(entry) = self.epcm.get(&page) {
+        if let Some(entry) = self.epcm.get(page) {
             memory.protect(page, PAGE, entry.access());
         }
         Ok(())
@@ -114,7 +114,7 @@ impl Processor {
             Some(page_type @ (PageType::Reg | PageType::Tcs)) => page_type,
             _ => return general_protection("EADD: SECINFO.PT is not PT_REG or PT_TCS"),
         };
-        require_page(!self.epcm.contains_key(&page), page, "EADD: EPCM.VALID is not 0")?;
+        require_page(self.epcm.get(page).is_none(), page, "EADD: EPCM.VALID is not 0")?;
         self.secs_entry(operands.secs)?;
         let mut tcs = None;
         if page_type == PageType::Tcs {
@@ -139,13 +139,17 @@ impl Processor {
             tcs.state = 0;
             self.threads.insert(page, ThreadControl { tcs, active: false, entry_epoch: 0 });
         } else {
-            memory.fill(page, operands.source);
+            match operands.source {
+                Some(contents) => memory.fill(page, contents),
+                None => memory.zero(page, PAGE),
+            }
         }
         let enclave = self.enclave(operands.secs)?;
         enclave.measurement.add(linear - enclave.secs.base, &SecInfo::new(flags));
         let flags = from_permissions(flags);
-        self.insert_page(
+        self.insert_pages(
             page,
+            PAGE,
             EpcmEntry { page_type, flags, enclave_address: linear, secs: operands.secs, epoch: 0 },
         );
         Ok(())
@@ -156,7 +160,7 @@ impl Processor {
         require(is_page_aligned(secs_page), "EEXTEND: RBX is not 4 KiB aligned")?;
         require(address & (EXTEND_SIZE as u64 - 1) == 0, "EEXTEND: RCX is not 256 byte aligned")?;
         let page = address & !(PAGE - 1);
-        let entry = *self.epcm.get(&page).ok_or(Fault::Page(address, "EEXTEND: EPCM.VALID = 0"))?;
+        let entry = self.epcm.get(page).ok_or(Fault::Page(address, "EEXTEND: EPCM.VALID = 0"))?;
         let measurable = matches!(entry.page_type, PageType::Reg | PageType::Tcs);
         require_page(measurable, address, "EEXTEND: EPCM.PT is not PT_REG or PT_TCS")?;
         require(entry.secs == secs_page, "EEXTEND: RBX is not the page's SECS")?;
@@ -282,10 +286,9 @@ impl Processor {
     pub fn eremove(&mut self, memory: &mut impl Memory, page: u64) -> Result<(), SgxError> {
         require(is_page_aligned(page), "EREMOVE: RCX is not 4 KiB aligned")?;
         // "if DS:RCX is already unused, nothing to do"
-        let Some(entry) = self.epcm.get(&page).copied() else { return Ok(()) };
-        let trimmed = entry.page_type == PageType::Trim && !entry.flags.contains(EpcmFlags::MODIFIED);
-        if trimmed {
-            self.invalidate(memory, page);
+        let Some(entry) = self.epcm.get(page) else { return Ok(()) };
+        if is_trimmed(&entry) {
+            self.invalidate(memory, page, PAGE, &entry);
             return Ok(());
         }
         if entry.page_type == PageType::Secs {
@@ -293,15 +296,37 @@ impl Processor {
                 return Err(LeafError::ChildPresent.into());
             }
             self.enclaves.remove(&page);
-            self.epcm.remove(&page);
+            self.epcm.remove(page, PAGE);
             return Ok(());
         }
         if self.is_active(entry.secs) {
             return Err(LeafError::EnclaveAct.into());
         }
-        self.invalidate(memory, page);
+        self.invalidate(memory, page, PAGE, &entry);
         Ok(())
     }
+
+    /// EREMOVE of a range, of pages only that were accepted as PT_TRIM.
+    pub(crate) fn eremove_trimmed(
+        &mut self,
+        memory: &mut impl Memory,
+        first: u64,
+        length: u64,
+    ) -> Result<(), SgxError> {
+        let refused = |page| Fault::Page(page, "only a page accepted as PT_TRIM can be removed").into();
+        self.each_run(first, length, refused, |processor, page, like, entry| {
+            if !is_trimmed(&entry) {
+                return Err(refused(page));
+            }
+            processor.invalidate(memory, page, like, &entry);
+            Ok(())
+        })
+    }
+}
+
+/// Whether the enclave has accepted that the page goes.
+fn is_trimmed(entry: &EpcmEntry) -> bool {
+    entry.page_type == PageType::Trim && !entry.flags.contains(EpcmFlags::MODIFIED)
 }
 
 /// A TCS from a page, with EADD's and EACCEPT's first check.

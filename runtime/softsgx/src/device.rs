@@ -11,7 +11,7 @@ use crate::logical::{LogicalProcessor, Registers};
 use crate::memory::Memory;
 use crate::processor::{PAGE, PageOperands, Processor};
 use crate::xsave::XsaveArea;
-use crate::{EpcmFlags, Event, Flow};
+use crate::{Event, Flow};
 
 /// EPC address of the SECS: above every linear address, so no mapping leads to it.
 const SECS_PAGE: u64 = 1 << 63;
@@ -54,6 +54,52 @@ impl<M: Memory> SoftDevice<M> {
         self.processor.enclu(&mut self.memory, logical, registers, extended)
     }
 
+    /// Gives access to pages anew as the EPCM has it, where the memory has reasons of its own to refuse some.
+    pub fn set_access(&mut self, offset: u64, length: u64) {
+        let memory = &mut self.memory;
+        let _ = self.processor.each_run(self.base + offset, length, drop, |_, page, like, entry| {
+            memory.protect(page, like, entry.access());
+            Ok(())
+        });
+    }
+
+    /// ENCLU[EENTER]; see [`Processor::eenter`].
+    pub fn eenter(&mut self, logical: &mut LogicalProcessor, registers: &mut Registers) -> Result<(), Fault> {
+        self.processor.eenter(&mut self.memory, logical, registers)
+    }
+
+    /// ENCLU[ERESUME]; see [`Processor::eresume`].
+    pub fn eresume(
+        &mut self,
+        logical: &mut LogicalProcessor,
+        registers: &mut Registers,
+        extended: &mut XsaveArea,
+    ) -> Result<(), Fault> {
+        self.processor.eresume(&mut self.memory, logical, registers, extended)
+    }
+
+    /// ENCLU[EEXIT]; see [`Processor::eexit`].
+    pub fn eexit(&mut self, logical: &mut LogicalProcessor, registers: &mut Registers) -> Result<(), Fault> {
+        self.processor.eexit(logical, registers)
+    }
+
+    /// ENCLU[EREPORT] or ENCLU[EGETKEY], by RAX.
+    pub fn attest(&mut self, logical: &mut LogicalProcessor, registers: &mut Registers) -> Result<(), Fault> {
+        let mut unused = [0; crate::MAX_XSAVE];
+        self.processor.enclu(&mut self.memory, logical, registers, &mut unused).map(drop)
+    }
+
+    /// EACCEPT, EMODPE or EACCEPTCOPY of `length` bytes of pages one after the other, as ENCLU in a loop would do; see
+    /// [`Processor::enclu_range`].
+    pub fn enclu_range(
+        &mut self,
+        logical: &LogicalProcessor,
+        registers: &mut Registers,
+        length: u64,
+    ) -> Result<(), Fault> {
+        self.processor.enclu_range(&mut self.memory, logical, registers, length)
+    }
+
     /// An asynchronous exit; see [`Processor::asynchronous_exit`].
     pub fn asynchronous_exit(
         &mut self,
@@ -90,19 +136,6 @@ impl<M: Memory> SoftDevice<M> {
         let first = self.base + offset;
         if let Some(entry) = self.processor.epcm_entry(first) {
             self.memory.protect(first, length, entry.access());
-        }
-        Ok(())
-    }
-
-    fn each_page(
-        &mut self,
-        offset: u64,
-        length: u64,
-        mut leaf: impl FnMut(&mut Processor, &mut M, u64) -> Result<(), SgxError>,
-    ) -> Result<(), DeviceError> {
-        self.check_range(offset, length)?;
-        for done in (0..length).step_by(PAGE_SIZE) {
-            leaf(&mut self.processor, &mut self.memory, self.base + offset + done)?;
         }
         Ok(())
     }
@@ -162,9 +195,12 @@ impl<M: Memory> Device for SoftDevice<M> {
     }
 
     fn augment(&mut self, offset: u64, length: u64) -> Result<(), DeviceError> {
-        self.each_page(offset, length, |processor, memory, page| {
-            Ok(processor.eaug(memory, page, SECS_PAGE, page)?)
-        })
+        self.check_range(offset, length)?;
+        let first = self.base + offset;
+        self.processor
+            .eaug_range(&mut self.memory, first, length, SECS_PAGE, first)
+            .map_err(SgxError::from)?;
+        Ok(())
     }
 
     fn restrict_permissions(
@@ -174,26 +210,22 @@ impl<M: Memory> Device for SoftDevice<M> {
         permissions: SecInfoFlags,
     ) -> Result<(), DeviceError> {
         let secinfo = SecInfo::new(permissions.permissions());
-        self.each_page(offset, length, |processor, memory, page| processor.emodpr(memory, &secinfo, page))?;
+        self.check_range(offset, length)?;
+        self.processor.emodpr_range(&mut self.memory, &secinfo, self.base + offset, length)?;
         self.track()
     }
 
     fn modify_types(&mut self, offset: u64, length: u64, page_type: PageType) -> Result<(), DeviceError> {
         let secinfo = SecInfo::new(page_type.flags());
-        self.each_page(offset, length, |processor, memory, page| processor.emodt(memory, &secinfo, page))?;
+        self.check_range(offset, length)?;
+        self.processor.emodt_range(&mut self.memory, &secinfo, self.base + offset, length)?;
         self.track()
     }
 
     /// Only pages whose removal the enclave accepted, as the driver does.
     fn remove_pages(&mut self, offset: u64, length: u64) -> Result<(), DeviceError> {
-        self.each_page(offset, length, |processor, memory, page| {
-            let accepted = processor.epcm_entry(page).is_some_and(|entry| {
-                entry.page_type == PageType::Trim && !entry.flags.contains(EpcmFlags::MODIFIED)
-            });
-            if !accepted {
-                return Err(Fault::Page(page, "only a page accepted as PT_TRIM can be removed").into());
-            }
-            processor.eremove(memory, page)
-        })
+        self.check_range(offset, length)?;
+        self.processor.eremove_trimmed(&mut self.memory, self.base + offset, length)?;
+        Ok(())
     }
 }

@@ -56,6 +56,21 @@ pub enum Flow {
     Exited,
 }
 
+/// Brings a leaf's outcome to RAX and RFLAGS, or says that it faults.
+fn finish(registers: &mut Registers, outcome: Result<(), SgxError>) -> Result<(), Fault> {
+    let code = match outcome {
+        Ok(()) => 0,
+        Err(SgxError::Code(code)) => code as u64,
+        Err(SgxError::Fault(fault)) => return Err(fault),
+    };
+    registers.rax = code;
+    registers.rflags &= !(CF | PF | AF | OF | SF | ZF);
+    if code != 0 {
+        registers.rflags |= ZF;
+    }
+    Ok(())
+}
+
 impl Processor {
     /// Executes ENCLU with these registers, whose RIP is the instruction's address. A fault changes nothing.
     pub fn enclu(
@@ -89,17 +104,42 @@ impl Processor {
             Leaf::Eaccept => self.eaccept(memory, logical, rbx, rcx),
             Leaf::Eacceptcopy => self.eacceptcopy(memory, logical, rbx, rcx, rdx),
         };
-        let code = match outcome {
-            Ok(()) => 0,
-            Err(SgxError::Code(code)) => code as u64,
-            Err(SgxError::Fault(fault)) => return Err(fault),
-        };
-        registers.rax = code;
-        registers.rflags &= !(CF | PF | AF | OF | SF | ZF);
-        if code != 0 {
-            registers.rflags |= ZF;
-        }
+        finish(registers, outcome)?;
         registers.rip = registers.rip.wrapping_add(ENCLU_LENGTH);
         Ok(Flow::Next)
+    }
+
+    /// EACCEPT, EMODPE or EACCEPTCOPY over `length` bytes of pages, which have the same linear as EPC addresses. It makes
+    /// every check of ENCLU in a loop over the pages, but once for pages that are alike; it ends as the first leaf would that does not
+    /// succeed. RCX and RDX are afterwards those of the page that it ended with.
+    pub(crate) fn enclu_range(
+        &mut self,
+        memory: &mut impl Memory,
+        logical: &LogicalProcessor,
+        registers: &mut Registers,
+        length: u64,
+    ) -> Result<(), Fault> {
+        let leaf = Leaf::from_number(registers.rax as u32);
+        let end = registers.rcx.wrapping_add(length);
+        loop {
+            let (secinfo, page, left) = (registers.rbx, registers.rcx, end.wrapping_sub(registers.rcx));
+            let outcome = match leaf {
+                Some(Leaf::Eaccept) => self.eaccept_like(memory, logical, secinfo, page, left),
+                Some(Leaf::Emodpe) => {
+                    self.emodpe_like(memory, logical, secinfo, page, left).map_err(SgxError::from)
+                }
+                Some(Leaf::Eacceptcopy) => {
+                    self.eacceptcopy_like(memory, logical, secinfo, page, registers.rdx, left)
+                }
+                _ => return Err(Fault::GeneralProtection("ENCLU: this leaf takes no range")),
+            };
+            finish(registers, outcome.map(drop))?;
+            let Ok(done) = outcome else { return Ok(()) };
+            registers.rcx = page.wrapping_add(done);
+            registers.rdx = registers.rdx.wrapping_add(done);
+            if registers.rcx == end {
+                return Ok(());
+            }
+        }
     }
 }

@@ -97,7 +97,7 @@ impl Processor {
         let page =
             memory.resolve(linear).ok_or(Fault::Page(linear, "TCS: RBX does not resolve to the EPC"))?;
         require(is_canonical(registers.rcx), "TCS: AEP is not canonical")?;
-        let entry = self.epcm.get(&page).ok_or(Fault::Page(linear, "TCS: EPCM.VALID = 0"))?;
+        let entry = self.epcm.get(page).ok_or(Fault::Page(linear, "TCS: EPCM.VALID = 0"))?;
         let here = entry.enclave_address == linear && entry.page_type == PageType::Tcs;
         require_page(here, linear, "TCS: EPCM.ENCLAVEADDRESS or EPCM.PT")?;
         let changing = entry.flags.intersects(EpcmFlags::PENDING | EpcmFlags::MODIFIED);

@@ -4,12 +4,12 @@ use alloc::boxed::Box;
 
 use casemate_sgx::measure::Measurement;
 use casemate_sgx::{
-    Attributes, AttributesFlags, Fault, MiscSelect, PAGE_SIZE, PageType, SecInfo, SecInfoFlags, Secs, Tcs,
-    Xfrm, hardcoded_padding, xsave_size,
+    Attributes, AttributesFlags, Fault, MiscSelect, PAGE_SIZE, PageType, SecInfo, Secs, Tcs, Xfrm,
+    hardcoded_padding, xsave_size,
 };
 use hashbrown::HashMap;
 
-use crate::epcm::{EpcmEntry, EpcmFlags};
+use crate::epcm::{Epcm, EpcmEntry, EpcmFlags};
 use crate::fuses::Fuses;
 use crate::logical::Inside;
 use crate::memory::Memory;
@@ -126,7 +126,7 @@ pub struct Processor {
     pub(crate) configuration: Configuration,
     /// IA32_SGXLEPUBKEYHASH, writable with flexible launch control.
     pub(crate) launch_key_hash: [u8; 32],
-    pub(crate) epcm: HashMap<u64, EpcmEntry>,
+    pub(crate) epcm: Epcm,
     pub(crate) enclaves: HashMap<u64, Enclave>,
     pub(crate) threads: HashMap<u64, ThreadControl>,
 }
@@ -164,7 +164,7 @@ impl Processor {
             fuses,
             configuration,
             launch_key_hash: [0; 32],
-            epcm: HashMap::new(),
+            epcm: Epcm::default(),
             enclaves: HashMap::new(),
             threads: HashMap::new(),
         }
@@ -183,32 +183,50 @@ impl Processor {
     /// The EPCM entry of an EPC page, for tests and diagnostics; `None` when it is not valid.
     #[must_use]
     pub fn epcm_entry(&self, page: u64) -> Option<EpcmEntry> {
-        self.epcm.get(&page).copied()
+        self.epcm.get(page)
     }
 
-    /// Adds a valid entry and counts it.
-    pub(crate) fn insert_page(&mut self, page: u64, entry: EpcmEntry) {
+    /// Adds valid entries and counts them; `entry` is the first page's.
+    pub(crate) fn insert_pages(&mut self, page: u64, length: u64, entry: EpcmEntry) {
         if let Some(enclave) = self.enclaves.get_mut(&entry.secs) {
-            enclave.children += 1;
+            enclave.children += length / PAGE;
         }
-        self.epcm.insert(page, entry);
+        self.epcm.insert(page, length, entry);
     }
 
-    /// EPCM(page).VALID ← 0.
-    pub(crate) fn invalidate(&mut self, memory: &mut impl Memory, page: u64) {
-        if let Some(entry) = self.epcm.remove(&page) {
-            if let Some(enclave) = self.enclaves.get_mut(&entry.secs) {
-                enclave.children = enclave.children.saturating_sub(1);
-            }
-            self.threads.remove(&page);
-            memory.protect(page, PAGE, SecInfoFlags::empty());
-            memory.release(page);
+    /// EPCM(page).VALID ← 0, for a range of like pages whose first has this entry.
+    pub(crate) fn invalidate(&mut self, memory: &mut impl Memory, page: u64, length: u64, entry: &EpcmEntry) {
+        self.epcm.remove(page, length);
+        if let Some(enclave) = self.enclaves.get_mut(&entry.secs) {
+            enclave.children = enclave.children.saturating_sub(length / PAGE);
         }
+        if !self.threads.is_empty() && matches!(entry.page_type, PageType::Tcs | PageType::Trim) {
+            self.threads.retain(|tcs, _| !(page..page + length).contains(tcs));
+        }
+        memory.release(page, length);
+    }
+
+    /// Does something to each part of a range of EPC pages that has like entries; a page that is not valid is `invalid`.
+    pub(crate) fn each_run<E>(
+        &mut self,
+        page: u64,
+        length: u64,
+        invalid: impl Fn(u64) -> E,
+        mut leaf: impl FnMut(&mut Self, u64, u64, EpcmEntry) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut done = 0;
+        while done < length {
+            let at = page + done;
+            let (entry, like) = self.epcm.like(at, length - done).ok_or_else(|| invalid(at))?;
+            leaf(self, at, like, entry)?;
+            done += like;
+        }
+        Ok(())
     }
 
     /// "EPCM(DS:x).VALID = 0 or EPCM(DS:x).PT ≠ PT_SECS".
     pub(crate) fn secs_entry(&self, page: u64) -> Result<&Enclave, Fault> {
-        let entry = self.epcm.get(&page).filter(|entry| entry.page_type == PageType::Secs);
+        let entry = self.epcm.get(page).filter(|entry| entry.page_type == PageType::Secs);
         require_page(entry.is_some(), page, "SECS: EPCM.VALID = 0 or EPCM.PT is not PT_SECS")?;
         self.enclaves.get(&page).ok_or(Fault::Page(page, "SECS: not valid"))
     }
@@ -224,7 +242,7 @@ impl Processor {
     }
 
     pub(crate) fn threads_of(&self, secs: u64) -> impl Iterator<Item = &ThreadControl> {
-        let belongs = move |page: &u64| self.epcm.get(page).is_some_and(|entry| entry.secs == secs);
+        let belongs = move |page: &u64| self.epcm.get(*page).is_some_and(|entry| entry.secs == secs);
         self.threads.iter().filter(move |(page, _)| belongs(page)).map(|(_, thread)| thread)
     }
 
@@ -243,7 +261,7 @@ impl Processor {
             Access::Read => EpcmFlags::R,
             Access::Write => EpcmFlags::W,
         };
-        let allowed = self.epcm.get(&epc).is_some_and(|entry| entry.flags.contains(wanted));
+        let allowed = self.epcm.get(epc).is_some_and(|entry| entry.flags.contains(wanted));
         require_page(allowed, linear, "operand: EPCM.R = 0 or EPCM.W = 0")?;
         Ok(epc + (linear - page))
     }
@@ -257,7 +275,7 @@ impl Processor {
         report: u64,
     ) -> Result<u64, Fault> {
         let epc = memory.resolve(page).ok_or(Fault::Page(report, "does not resolve to an EPC page"))?;
-        let entry = self.epcm.get(&epc).ok_or(Fault::Page(report, "EPCM.VALID = 0"))?;
+        let entry = self.epcm.get(epc).ok_or(Fault::Page(report, "EPCM.VALID = 0"))?;
         require_page(entry.page_type == PageType::Reg, report, "EPCM.PT is not PT_REG")?;
         require_page(entry.secs == secs, report, "EPCM.ENCLAVESECS is another enclave's")?;
         require_page(!entry.flags.contains(EpcmFlags::PENDING), report, "EPCM.PENDING = 1")?;
@@ -278,7 +296,7 @@ impl Processor {
         let read_write = |page: u64| {
             let epc = self.regular_page(memory, secs_page, page, page)?;
             let allowed =
-                self.epcm.get(&epc).is_some_and(|entry| entry.flags.contains(EpcmFlags::R | EpcmFlags::W));
+                self.epcm.get(epc).is_some_and(|entry| entry.flags.contains(EpcmFlags::R | EpcmFlags::W));
             require_page(allowed, page, "SSA: EPCM.R = 0 or EPCM.W = 0")?;
             Ok(epc)
         };

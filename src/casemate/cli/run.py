@@ -14,7 +14,7 @@ from typing import NoReturn
 from casemate.errors import UsageError
 from casemate.loader.launch import RunOptions, Volume
 
-_USAGE = "casemate run IMAGE [--platform auto|direct] [--trace] [--stats] [-v HOST:PATH[:ro]] [-e NAME=VALUE] [-- ARGS]"
+_USAGE = "casemate run IMAGE [--platform auto|direct|softsgx|sgx] [--fuses FILE] [--trace] [--stats] [-v HOST:PATH[:ro]] [-e NAME=VALUE] [-- ARGS]"
 
 
 def run(arguments: list[str]) -> NoReturn:
@@ -48,7 +48,10 @@ def parse_arguments(arguments: list[str]) -> tuple[str, RunOptions]:
         own, program = arguments[:at], arguments[at + 1 :]
     parser = _Parser(prog="casemate run", usage=_USAGE, description="Run a shielded image, without an engine or root.")
     parser.add_argument("image", metavar="IMAGE", help="oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker-archive:FILE")
-    parser.add_argument("--platform", choices=("auto", "direct"), default="auto", help="where it runs")
+    parser.add_argument(
+        "--platform", choices=("auto", "direct", "softsgx", "sgx"), default="auto", help="where it runs"
+    )
+    parser.add_argument("--fuses", metavar="FILE", help="softsgx: the machine's fuse file")
     parser.add_argument("--trace", action="store_true", help="print system calls as strace does")
     parser.add_argument("--stats", action="store_true", help="print counters at the end")
     parser.add_argument("--hostname", metavar="NAME", help="the host name inside")
@@ -61,6 +64,7 @@ def parse_arguments(arguments: list[str]) -> tuple[str, RunOptions]:
     parsed = parser.parse_args(own)
     return parsed.image, RunOptions(
         platform=parsed.platform,
+        fuses=os.path.abspath(parsed.fuses or _default_fuses()),
         trace=parsed.trace,
         stats=parsed.stats,
         hostname=parsed.hostname,
@@ -68,6 +72,12 @@ def parse_arguments(arguments: list[str]) -> tuple[str, RunOptions]:
         environment=dict(parse_variable(text) for text in parsed.env),
         arguments=program,
     )
+
+
+def _default_fuses() -> str:
+    """Where the loader would look if it had this environment (XDG Base Directory Specification)."""
+    state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
+    return os.path.join(state, "casemate", "fuses")
 
 
 class _Parser(argparse.ArgumentParser):

@@ -28,6 +28,8 @@ class Volume:
 @dataclass(slots=True)
 class RunOptions:
     platform: str = "auto"
+    fuses: str | None = None
+    """The software device's fuse file."""
     trace: bool = False
     stats: bool = False
     hostname: str | None = None
@@ -41,6 +43,7 @@ def loader_command(placed: Placed, options: RunOptions) -> list[str]:
     command = [_LOADER, "--bundle", str(placed.bundle), "--store", str(placed.store)]
     if options.platform != "auto":
         command += ["--platform", options.platform]
+    command += ["--fuses", options.fuses] if options.fuses is not None else []
     command += ["--trace"] if options.trace else []
     command += ["--stats"] if options.stats else []
     command += ["--hostname", options.hostname] if options.hostname is not None else []

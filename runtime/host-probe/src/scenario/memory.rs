@@ -3,7 +3,7 @@
 use casemate_abi::{ExceptionFrame, HostCall, HostClock, VECTOR_SYSCALL};
 use linux_raw_sys::errno::EINVAL;
 
-use crate::enclave::{block, buffer, get, host, last_fault, run_user, try_read};
+use crate::enclave::{block, buffer, get, host, last_fault, layout, run_user, try_read};
 
 const READ: u64 = 1;
 const READ_WRITE: u64 = 3;
@@ -29,7 +29,7 @@ pub fn at(rip: u64) -> ExceptionFrame {
 
 /// Map, protect, unmap, discard, and the ranges that are refused.
 pub fn pages() {
-    let base = block().user_base;
+    let base = layout().user_base;
     same!((try_read(base), last_fault()), (None, (14, base, 11)));
     same!(map(base, 4 * PAGE, READ_WRITE), 0);
     for page in 0..4 {
@@ -46,7 +46,7 @@ pub fn pages() {
     check!(try_read(base + 2 * PAGE).is_none());
     same!(map(base + 2 * PAGE, 2 * PAGE, READ_WRITE), 0);
     same!(try_read(base + 3 * PAGE), Some(0));
-    let top = block().user_top;
+    let top = layout().user_top;
     same!(map(top - PAGE, PAGE, READ_WRITE), 0);
     let refused = [
         (base - PAGE, PAGE),
@@ -70,7 +70,7 @@ pub fn pages() {
 
 /// Every way in which user code traps, with all registers as they were.
 pub fn faults() {
-    let base = block().user_base;
+    let base = layout().user_base;
     let code_page = base + 0x10000;
     let run = |code: &[u8], registers: ExceptionFrame| {
         place_code(code_page, code);
@@ -143,7 +143,7 @@ pub fn loader_fault() {
 /// Prints ns for one trapped system call.
 pub fn trapped_call_speed() {
     const COUNT: u64 = 20_000;
-    let page = block().user_base;
+    let page = layout().user_base;
     place_code(page, &[0x0f, 0x05]);
     let start = now_ns();
     for _ in 0..COUNT {

@@ -6,7 +6,7 @@ use casemate_abi::{HostCall, VECTOR_INTERRUPT};
 use linux_raw_sys::errno::EINTR;
 
 use super::memory::{at, place_code};
-use crate::enclave::{area, block, buffer, get, host, host_thread, run_user};
+use crate::enclave::{area, buffer, get, host, host_thread, layout, run_user};
 
 fn take() -> u64 {
     same!(host(HostCall::SignalsTake, [buffer(), 0, 0, 0, 0, 0]), 0);
@@ -15,7 +15,7 @@ fn take() -> u64 {
 
 /// One signal in user code, one in a blocking call, and one with the default action of stopping.
 pub fn signals() {
-    let page = block().user_base;
+    let page = layout().user_base;
     place_code(page, &[0xeb, 0xfe]);
     same!(take(), 0);
     say!("in user code");
@@ -34,7 +34,7 @@ pub fn signals() {
 
 /// Thousands of signals in user code and in host calls; ends with SIGTERM.
 pub fn flood() {
-    let page = block().user_base;
+    let page = layout().user_base;
     // Half of the time in user code that traps by itself (syscall), half in host calls.
     place_code(page, &[0x31, 0xc0, 0xff, 0xc0, 0x3d, 0, 0x10, 0, 0, 0x75, 0xf7, 0x0f, 0x05, 0xeb, 0xf1]);
     say!("ready");
@@ -42,7 +42,7 @@ pub fn flood() {
     while arrived & 1 << 14 == 0 {
         let found = run_user(&at(page));
         // On its last step into user code it counts as there.
-        check!((page..page + 15).contains(&found.rip) || found.rip >= block().image_base);
+        check!((page..page + 15).contains(&found.rip) || found.rip >= layout().image_base);
         trapped += 1;
         host_thread().wake.store(0, SeqCst);
         let result = host(HostCall::FdPoll, [buffer(), 0, 10_000, 0, 0, 0]);

@@ -6,7 +6,9 @@ use casemate_abi::{ABI_VERSION, HostCall, HostClock, Platform, START_MAGIC};
 use linux_raw_sys::errno::*;
 
 use super::argument;
-use crate::enclave::{self, block, buffer, bytes, get, host, host_number, host_on, host_raw, host_wide, put};
+use crate::enclave::{
+    self, block, buffer, bytes, get, host, host_number, host_on, host_raw, host_wide, layout, measured, put,
+};
 
 static ZERO_FILLED: Cell<[u64; 3000]> = Cell(UnsafeCell::new([0; 3000]));
 
@@ -19,19 +21,21 @@ unsafe impl<T> Sync for Cell<T> {}
 pub fn start() {
     let block = block();
     same!((block.magic, block.version, block.platform), (START_MAGIC, ABI_VERSION, Platform::Direct as u32));
-    same!(block.user_top, block.heap_base);
-    same!(block.heap_base + block.heap_size, block.image_base);
-    check!(block.image_base + block.image_size <= block.enclave_size && block.user_base >= 0x10000);
+    let layout = layout();
+    same!(layout.user_top, layout.heap_base);
+    check!(layout.heap_base + layout.heap_size <= layout.threads_base && layout.user_base >= 0x10000);
+    check!(layout.image_base + layout.image_size <= layout.enclave_size && block.lowest_address >= 0x10000);
     let inside = start as *const () as u64;
-    check!((block.image_base..block.image_base + block.image_size).contains(&inside));
-    check!(block as *const _ as u64 >= block.enclave_size && block.host_call >= block.enclave_size);
-    check!(buffer() >= block.enclave_size && block.processors >= 1);
+    check!((layout.image_base..layout.image_base + layout.image_size).contains(&inside));
+    check!(block as *const _ as u64 >= layout.enclave_size && block.host_call >= layout.enclave_size);
+    check!(buffer() >= layout.enclave_size && block.processors >= 1);
     // SAFETY: the scenario's own static.
     check!(unsafe { (*ZERO_FILLED.0.get()).iter().all(|word| *word == 0) });
-    for address in
-        [block.heap_base, block.heap_base + block.heap_size - 8, block.heap_base + block.heap_size / 2]
-    {
-        // SAFETY: the loader says that the heap is mapped read-write.
+    let last_thread = layout.threads_base + u64::from(layout.max_threads - 1) * layout.thread_stride;
+    let heap =
+        [layout.heap_base, layout.heap_base + layout.heap_size - 8, layout.heap_base + layout.heap_size / 2];
+    for address in heap.into_iter().chain([layout.threads_base, last_thread]) {
+        // SAFETY: the loader maps the heap and the threads' blocks read-write.
         unsafe {
             same!(*(address as *const u64), 0);
             *(address as *mut u64) = 1;
@@ -44,7 +48,7 @@ pub fn start() {
     }
     print_text(bytes(block.hostname));
     print_text(bytes(block.index));
-    print_text(bytes(block.measured));
+    print_text(&measured());
     check!(bytes(block.manifest).starts_with(b"{"));
     say!("flags {} resolv.conf {} hosts {}", block.flags, block.resolv_conf.length, block.hosts.length);
 }
@@ -112,7 +116,7 @@ pub fn stack_use() {
         (HostCall::VolumeStat, [0, buffer(), 0, 0, 0, 0]),
         (HostCall::SocketReceive, [99, buffer(), 0, 0, 0, 0]),
         (HostCall::EpollWait, [99, buffer(), 8, 0, 0, 0]),
-        (HostCall::PageMap, [block().user_base, 4096, 3, 0, 0, 0]),
+        (HostCall::PageMap, [layout().user_base, 4096, 3, 0, 0, 0]),
     ];
     let mut most = 0;
     for (call, args) in calls {

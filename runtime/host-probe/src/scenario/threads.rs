@@ -7,7 +7,7 @@ use linux_raw_sys::errno::*;
 
 use super::memory::{at, now_ns, place_code};
 use super::network::udp_socket;
-use crate::enclave::{Thread, area, block, buffer, host, host_thread, put, run_user, spawn};
+use crate::enclave::{Thread, area, buffer, host, host_thread, layout, put, run_user, spawn};
 
 static COUNTER: AtomicU32 = AtomicU32::new(0);
 
@@ -165,7 +165,7 @@ fn spin_in_user_code(page: u64) {
         let found = run_user(&at(page));
         same!(found.vector, VECTOR_INTERRUPT);
         // On its last step into user code it counts as there.
-        check!(found.rip == page || found.rip >= block().image_base);
+        check!(found.rip == page || found.rip >= layout().image_base);
         COUNTER.fetch_add(1, SeqCst);
     }
 }
@@ -174,7 +174,7 @@ fn spin_in_user_code(page: u64) {
 pub fn interrupt() {
     static THREAD: Thread = Thread::new(spin_in_user_code, 0x20_0000);
     place_code(0x20_0000, &[0xeb, 0xfe]); // jmp $
-    check!(block().user_base <= 0x20_0000);
+    check!(layout().user_base <= 0x20_0000);
     same!(spawn(&THREAD), 0);
     let host_block = THREAD.started();
     for round in 0..INTERRUPTS {

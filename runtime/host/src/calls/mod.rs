@@ -1,6 +1,6 @@
 //! The host calls of the enclave, one function each.
 //!
-//! They run on the enclave's stack (little of it: no call here uses more than about 2 KiB), between two instructions of enclave
+//! On `direct` they run on the enclave's stack (little of it: no call here uses more than about 2 KiB), between two instructions of enclave
 //! code, and so must not touch fs, gs or the upper halves of vector registers. The loader protects nobody here: checks are
 //! for clear errors instead of crashes.
 
@@ -57,6 +57,8 @@ fn serve(call: HostCall, caller: &Thread, args: Args) -> Reply {
         PageUnmap => pages::unmap(args),
         PageDiscard => pages::discard(args),
         PageMove => pages::relocate(args),
+        PageConvert => pages::convert(args),
+        PageRemove => pages::remove(args),
         ImageOpen => image::open(caller, args),
         ImageClose => image::close(a),
         FdRead | FdWrite | FdReadAt | FdWriteAt | FdClose | FdPoll | FdIoctl | FdSetNonblocking | FdStat

@@ -1,6 +1,7 @@
 //! The file tree: inodes of file systems, the names over them, mounts, path walks.
 
 pub mod access;
+pub mod attestation;
 pub mod cache;
 pub mod caller;
 pub mod devices;

@@ -19,7 +19,7 @@ use super::stream::set_owner;
 use super::tree::Tree;
 use super::walk::Walk;
 use super::{FsView, Location};
-use super::{devices, engine, proc, sys};
+use super::{attestation, devices, engine, proc, sys};
 use crate::errno::{Errno, Result};
 use crate::file::OpenFlags;
 use crate::io::Source;
@@ -45,7 +45,7 @@ pub fn first_view(
     mount::register(&root);
     proc::note_start();
     set_owner(credentials.uid, credentials.gid);
-    furnish(&root, manifest, &facts.volumes)?;
+    furnish(&root, manifest, facts)?;
     put_engine_files(&root, manifest.names_from_host.then_some(facts))
         .map_err(|error| format!("the files of /etc cannot be put in: {}", error.name()))?;
     let cwd = working_directory(&root, credentials, manifest.cwd.as_bytes())
@@ -54,9 +54,14 @@ pub fn first_view(
 }
 
 /// Mounts what every program finds, then what the manifest names.
-fn furnish(root: &Location, manifest: &Manifest, offered: &[Vec<u8>]) -> Result<(), String> {
-    let volumes = admit_volumes(offered, |path| manifest.host_mount(path).is_some())?;
+fn furnish(root: &Location, manifest: &Manifest, facts: &HostFacts) -> Result<(), String> {
+    let volumes = admit_volumes(&facts.volumes, |path| manifest.host_mount(path).is_some())?;
     mount_system(root)
+        .and_then(|()| {
+            let (inode, device) = attestation::new(facts.platform, manifest.uid, manifest.gid);
+            let mount = Mount::new(device, "tmpfs", b"tmpfs", false);
+            mount_directory(root, b"/dev/attestation", inode, mount)
+        })
         .map_err(|error| format!("/dev, /proc and /sys cannot be mounted: {}", error.name()))?;
     for entry in &manifest.mounts {
         let cannot = |error: Errno| format!("cannot mount at {}: {}", entry.path, error.name());

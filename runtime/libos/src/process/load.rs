@@ -199,7 +199,7 @@ fn auxiliary_vector(
 
 /// CPUID.1:EDX.
 fn processor_features() -> u64 {
-    core::arch::x86_64::__cpuid(1).edx.into()
+    casemate_platform::cpuid::cpuid(1, 0)[3].into()
 }
 
 /// Smallest stack for a signal handler, as Linux computes it: room for the vector state and the largest frame (736 bytes,

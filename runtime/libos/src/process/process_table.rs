@@ -65,6 +65,8 @@ pub struct Process {
     pub attributes: Attributes,
     /// Processor time and timers.
     pub clocks: ProcessClocks,
+    /// What it wrote to /dev/attestation.
+    pub attestation: crate::fs::attestation::State,
 }
 
 /// Settings of prctl(2) that are remembered.
@@ -168,6 +170,7 @@ impl Process {
             exit_signal: AtomicU32::new(parts.exit_signal),
             attributes: Attributes::new(),
             clocks: ProcessClocks::default(),
+            attestation: crate::fs::attestation::State::default(),
         });
         PROCESSES.lock().insert(pid, Arc::downgrade(&process));
         process

@@ -125,7 +125,9 @@ fn allowed(call: HostCall) -> [&'static [u32]; 2] {
         }
         ThreadCreate => [&[EAGAIN, ENOMEM], &[]],
         Park => [&[EINTR, ETIMEDOUT], &[]],
-        PageMap | PageProtect | PageUnmap | PageDiscard | PageMove => [&[ENOMEM], &[]],
+        PageMap | PageProtect | PageUnmap | PageDiscard | PageMove | PageConvert | PageRemove => {
+            [&[ENOMEM], &[]]
+        }
         ImageOpen | PathOpen | PathChange => [PATH, CHANGE],
         PathStat | PathReadLink | VolumeStat => [PATH, &[]],
         FdRead | FdReadAt => [READ, &[]],

@@ -25,9 +25,18 @@ const SIDE: u64 = TRANSFER_LIMIT as u64;
 
 static HOST_CALL: AtomicU64 = AtomicU64::new(0);
 
-/// Sets the host-call function of platform `direct`; called once at start.
-pub(crate) fn set_host_call(address: u64) {
-    HOST_CALL.store(address, Relaxed);
+/// [`HOST_CALL`] of an enclave: host calls leave through the gate.
+const GATE: u64 = 1;
+
+/// Fixes how host calls leave: by the function of platform `direct`, or through the gate. Called once at start.
+pub(crate) fn set_host_call(address: Option<u64>) {
+    HOST_CALL.store(address.unwrap_or(GATE), Relaxed);
+}
+
+/// Whether this is an enclave (of hardware or software), which is left by EEXIT.
+#[inline]
+pub(crate) fn leaves_by_gate() -> bool {
+    HOST_CALL.load(Relaxed) == GATE
 }
 
 /// The number of host calls made so far by kind is counted by the loader (`--stats`); this names the one under way on this thread.
@@ -36,7 +45,7 @@ pub(crate) fn current_call() -> Option<HostCall> {
         return None;
     }
     // SAFETY: the area is this thread's own.
-    let mark = unsafe { (*area::current()).reserved };
+    let mark = unsafe { (*area::current()).current_call };
     HostCall::from_number(mark.checked_sub(1)? as u64)
 }
 
@@ -70,10 +79,14 @@ pub(crate) fn call_raw(call: HostCall, args: [u64; 6]) -> Result<u64, HostError>
     // SAFETY: the area is this thread's. On `direct` the function pointer came from the loader, which has all rights over this
     // process anyway.
     let result = unsafe {
-        (*area).reserved = call as u32 + 1;
-        let function: extern "C" fn(u64, *mut u64) -> i64 = core::mem::transmute(function);
-        let result = function(call as u64, host_thread as *mut u64);
-        (*area).reserved = 0;
+        (*area).current_call = call as u32 + 1;
+        let result = if function == GATE {
+            crate::gate::leave(call as u64, host_thread)
+        } else {
+            let function: extern "C" fn(u64, *mut u64) -> i64 = core::mem::transmute(function);
+            function(call as u64, host_thread as *mut u64)
+        };
+        (*area).current_call = 0;
         result
     };
     if result >= 0 { Ok(result as u64) } else { Err(errors::admit(call, result)) }

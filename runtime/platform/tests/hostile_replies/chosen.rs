@@ -334,7 +334,7 @@ fn time_never_goes_back() {
 pub fn enter_thread(slot: u64, block: u64) -> std::thread::JoinHandle<i64> {
     std::thread::spawn(move || {
         HELPER.set(true);
-        start::enter(casemate_abi::EntryReason::Thread as u64, slot, block, |_, _| ())
+        start::enter_direct(casemate_abi::EntryReason::Thread as u64, slot, block, |_, _| ())
     })
 }
 
@@ -385,9 +385,9 @@ fn the_host_enters_only_where_it_was_asked_to() {
     for slot in [0, SECRET, HEAP_BASE, block_address(), u64::MAX] {
         assert_eq!(enter_thread(slot, machine::host_block()).join().unwrap(), -1, "{slot:#x}");
     }
-    let again = std::thread::spawn(|| start::enter(0, 0, block_address(), |_, _| ())).join().unwrap();
+    let again = std::thread::spawn(|| start::enter_direct(0, 0, block_address(), |_, _| ())).join().unwrap();
     assert_eq!(again, -1, "a second start");
     for reason in [3, 77, u64::MAX] {
-        assert_eq!(start::enter(reason, 0, 0, |_, _| ()), -1);
+        assert_eq!(start::enter_direct(reason, 0, 0, |_, _| ()), -1);
     }
 }

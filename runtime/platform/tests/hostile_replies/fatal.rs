@@ -4,14 +4,14 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
-use casemate_abi::{Blob, HostCall, StartBlock};
+use casemate_abi::{Blob, HostCall};
 use casemate_platform::host::HostFd;
 use casemate_platform::start::HostFacts;
 use casemate_platform::thread::{self, ThreadHandle};
 use casemate_platform::{clock, host as calls};
 
 use crate::chosen::enter_thread;
-use crate::machine::{self, ENCLAVE_SIZE, HEAP_BASE, PAGE, SECRET};
+use crate::machine::{self, ENCLAVE_SIZE, PAGE, SECRET, Start};
 use crate::{host, machine::MAIN_BLOCK};
 
 /// Names the case to play.
@@ -22,40 +22,43 @@ const ENDED: i32 = 70;
 const REFUSED: i32 = 71;
 
 /// A start-up block that must be refused, by name.
-type Change = fn(&mut StartBlock);
+type Change = fn(&mut Start);
 
 const STARTS: &[(&str, Change)] = &[
-    ("another magic", |block| block.magic += 1),
-    ("another version", |block| block.version += 1),
-    ("a size that is no power of two", |block| block.enclave_size += PAGE),
-    ("a size that holds the block itself", |block| block.enclave_size = 1 << 47),
-    ("no size", |block| block.enclave_size = 0),
-    ("a host call inside", |block| block.host_call = SECRET),
-    ("a heap over the image", |block| block.heap_size = ENCLAVE_SIZE),
-    ("a heap that wraps", |block| block.heap_size = u64::MAX - PAGE + 1),
-    ("a heap in program memory", |block| block.heap_base = block.user_top - PAGE),
-    ("a heap that is not at a page", |block| block.heap_base += 8),
-    ("program memory upside down", |block| block.user_top = block.user_base),
-    ("program memory at address 0", |block| block.user_base = 0),
-    ("an image outside", |block| block.image_base = ENCLAVE_SIZE),
-    ("an image that wraps", |block| block.image_size = u64::MAX),
+    ("another magic", |(block, _)| block.magic += 1),
+    ("another version", |(block, _)| block.version += 1),
+    ("another platform", |(block, _)| block.platform = 4),
+    ("a size that is no power of two", |(_, layout)| layout.enclave_size += PAGE),
+    ("a size that holds the block itself", |(_, layout)| layout.enclave_size = 1 << 47),
+    ("no size", |(_, layout)| layout.enclave_size = 0),
+    ("a host call inside", |(block, _)| block.host_call = SECRET),
+    ("a heap over the image", |(_, layout)| layout.heap_size = ENCLAVE_SIZE),
+    ("a heap that wraps", |(_, layout)| layout.heap_size = u64::MAX - PAGE + 1),
+    ("a heap in program memory", |(_, layout)| layout.heap_base = layout.user_top - PAGE),
+    ("a heap that is not at a page", |(_, layout)| layout.heap_base += 8),
+    ("program memory upside down", |(_, layout)| layout.user_top = layout.user_base),
+    ("program memory at address 0", |(_, layout)| layout.user_base = 0),
+    ("an image outside", |(_, layout)| layout.image_base = ENCLAVE_SIZE),
+    ("an image that wraps", |(_, layout)| layout.image_size = u64::MAX),
 ];
 
 const BLOBS: &[(&str, Change, &str)] = &[
-    ("a manifest inside", |block| block.manifest = Blob { address: SECRET, length: 16 }, "the manifest"),
-    ("an endless manifest", |block| block.manifest.length = u64::MAX, "the manifest"),
-    ("a manifest of 17 MiB", |block| block.manifest.length = 17 << 20, "the manifest"),
-    ("a measured block inside", |block| block.measured.address = HEAP_BASE, "the measured block"),
+    ("a manifest inside", |(block, _)| block.manifest = Blob { address: SECRET, length: 16 }, "the manifest"),
+    ("an endless manifest", |(block, _)| block.manifest.length = u64::MAX, "the manifest"),
+    ("a manifest of 17 MiB", |(block, _)| block.manifest.length = 17 << 20, "the manifest"),
     (
         "a manifest that is not there",
-        |block| block.manifest.address = machine::host_block() - PAGE,
+        |(block, _)| block.manifest.address = machine::host_block() - PAGE,
         "the manifest",
     ),
-    ("an index inside", |block| block.index = Blob { address: SECRET, length: 16 }, "the index"),
-    ("an index up to the end", |block| block.index.length = u64::MAX, "the index"),
-    ("arguments inside", |block| block.arguments = Blob { address: SECRET, length: 16 }, "the arguments"),
-    ("volumes inside", |block| block.volumes = Blob { address: SECRET, length: 16 }, "host directories"),
-    ("another platform", |block| block.platform = 4, "unknown platform"),
+    ("an index inside", |(block, _)| block.index = Blob { address: SECRET, length: 16 }, "the index"),
+    ("an index up to the end", |(block, _)| block.index.length = u64::MAX, "the index"),
+    (
+        "arguments inside",
+        |(block, _)| block.arguments = Blob { address: SECRET, length: 16 },
+        "the arguments",
+    ),
+    ("volumes inside", |(block, _)| block.volumes = Blob { address: SECRET, length: 16 }, "host directories"),
 ];
 
 /// What the run does before it ends, and what it says.
@@ -88,7 +91,7 @@ const RUNS: &[(&str, fn(), &str)] = &[
         "a fault where none can be",
         || {
             let mut frame = casemate_abi::ExceptionFrame { vector: 13, rip: 5, ..Default::default() };
-            casemate_platform::start::enter(2, &raw mut frame as u64, 0, |_, _| ());
+            casemate_platform::start::enter_direct(2, &raw mut frame as u64, 0, |_, _| ());
         },
         "fault in the library OS: vector 13",
     ),

@@ -7,8 +7,10 @@ use casemate_abi::{
     ABI_VERSION, Blob, EntryReason, ExceptionFrame, HOST_BUFFER_SIZE, HostThread, Platform, START_MAGIC,
     StartBlock,
 };
+use casemate_platform::layout;
 use casemate_platform::start::{self, HostFacts};
 use casemate_platform::thread::ThreadHandle;
+use casemate_sgx::layout::LayoutBlock;
 
 use crate::host;
 
@@ -18,6 +20,10 @@ pub const USER_BASE: u64 = 0x1000_0000;
 pub const USER_SIZE: u64 = 1 << 20;
 pub const HEAP_BASE: u64 = 0x2000_0000;
 pub const HEAP_SIZE: u64 = 64 << 20;
+const THREADS_BASE: u64 = 0x3000_0000;
+/// More than a thread's block takes.
+const THREAD_STRIDE: u64 = 0x6_0000;
+const MAX_THREADS: u32 = 512;
 /// Program memory that programs send; the rest holds canaries.
 pub const PUBLIC: u64 = USER_BASE;
 pub const PUBLIC_SIZE: usize = 512 * 1024;
@@ -96,7 +102,7 @@ fn catch_faults() {
                 address: (*info).si_addr() as u64,
                 ..ExceptionFrame::default()
             };
-            start::enter(EntryReason::Exception as u64, &raw mut frame as u64, 0, |_, _| ());
+            start::enter_direct(EntryReason::Exception as u64, &raw mut frame as u64, 0, |_, _| ());
             registers[libc::REG_RIP as usize] = frame.rip as i64;
         }
     }
@@ -111,30 +117,47 @@ fn catch_faults() {
     }
 }
 
-/// An honest start-up block.
-pub fn start_block() -> StartBlock {
+/// What the platform layer is started with: the host's words, and the layout, which in an enclave is measured.
+pub type Start = (StartBlock, LayoutBlock);
+
+/// An honest start.
+pub fn start_block() -> Start {
     map(USER_BASE, USER_SIZE);
     map(HEAP_BASE, HEAP_SIZE);
+    map(THREADS_BASE, THREAD_STRIDE * u64::from(MAX_THREADS));
     fill_with_canaries(SECRET, USER_SIZE - PUBLIC_SIZE as u64);
     fill_with_canaries(HEAP_BASE + HEAP_SIZE / 2, HEAP_SIZE / 2);
-    StartBlock {
-        magic: START_MAGIC,
-        version: ABI_VERSION,
-        platform: Platform::Direct as u32,
+    let layout = LayoutBlock {
+        magic: LayoutBlock::MAGIC,
+        version: LayoutBlock::VERSION,
+        flags: 0,
         enclave_size: ENCLAVE_SIZE,
         user_base: USER_BASE,
         user_top: USER_BASE + USER_SIZE,
         heap_base: HEAP_BASE,
         heap_size: HEAP_SIZE,
+        heap_added: HEAP_SIZE,
+        threads_base: THREADS_BASE,
+        thread_stride: THREAD_STRIDE,
+        max_threads: MAX_THREADS,
+        added_threads: MAX_THREADS,
+        ssa_frame_size: 1,
+        ssa_slots: 2,
         image_base: ENCLAVE_SIZE - (1 << 20),
         image_size: 1 << 20,
+        entry: ENCLAVE_SIZE - (1 << 20),
+    };
+    let block = StartBlock {
+        magic: START_MAGIC,
+        version: ABI_VERSION,
+        platform: Platform::Direct as u32,
         host_call: host::call as *const () as u64,
         processors: 2,
         manifest: blob(b"{}"),
-        measured: blob(b"measured"),
         index: blob(b"index"),
         ..StartBlock::default()
-    }
+    };
+    (block, layout)
 }
 
 fn blob(bytes: &'static [u8]) -> Blob {
@@ -142,12 +165,13 @@ fn blob(bytes: &'static [u8]) -> Blob {
 }
 
 /// Enters the platform layer for the first time, with this block; returns its answer if it refuses.
-pub fn enter(block: StartBlock, host_thread: u64, main: fn(HostFacts, Arc<ThreadHandle>)) -> i64 {
+pub fn enter((block, layout): Start, host_thread: u64, main: fn(HostFacts, Arc<ThreadHandle>)) -> i64 {
     catch_faults();
+    layout::provide(layout);
     MAIN_BLOCK.store(host_thread, SeqCst);
     let block = Box::leak(Box::new(block));
     let address = &raw const *block as u64;
-    std::thread::spawn(move || start::enter(EntryReason::Start as u64, address, host_thread, main))
+    std::thread::spawn(move || start::enter_direct(EntryReason::Start as u64, address, host_thread, main))
         .join()
         .unwrap()
 }

@@ -47,8 +47,14 @@ impl Memory for TestMemory {
         self.mapping.get(&linear_page).copied().unwrap_or(Some(linear_page))
     }
 
-    fn fill(&mut self, page: u64, contents: Option<&[u8; PAGE_SIZE]>) {
-        self.pages.insert(page, contents.map_or_else(|| vec![0; PAGE_SIZE], |contents| contents.to_vec()));
+    fn fill(&mut self, page: u64, contents: &[u8; PAGE_SIZE]) {
+        self.pages.insert(page, contents.to_vec());
+    }
+
+    fn zero(&mut self, page: u64, length: u64) {
+        for at in (page..page + length).step_by(PAGE_SIZE) {
+            self.pages.insert(at, vec![0; PAGE_SIZE]);
+        }
     }
 
     fn read(&self, address: u64, buffer: &mut [u8]) {
@@ -68,8 +74,9 @@ impl Memory for TestMemory {
         }
     }
 
-    fn release(&mut self, page: u64) {
-        self.pages.remove(&page);
+    fn release(&mut self, page: u64, length: u64) {
+        self.pages.retain(|at, _| !(page..page + length).contains(at));
+        self.protect(page, length, SecInfoFlags::empty());
     }
 }
 

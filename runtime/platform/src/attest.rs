@@ -1,0 +1,66 @@
+//! What the enclave can show others: reports for enclaves of the same machine, and keys that only it (or its signer's enclaves) get.
+
+use alloc::vec::Vec;
+
+use casemate_abi::Platform;
+use casemate_sgx::{Attributes, KeyName, KeyPolicy, KeyRequest, Report, TargetInfo};
+use zerocopy::IntoBytes;
+
+/// Size of a TARGETINFO in bytes.
+pub const TARGET_INFO_SIZE: usize = 512;
+/// Size of a REPORT in bytes.
+pub const REPORT_SIZE: usize = 432;
+
+/// Whether there is an SGX processor (of hardware or software) to ask.
+pub fn is_available() -> bool {
+    crate::host::leaves_by_gate()
+}
+
+/// EREPORT: this enclave's report with `data`, for the enclave that `target` names. None on `direct`.
+pub fn report(target: &[u8; TARGET_INFO_SIZE], data: &[u8; 64]) -> Option<[u8; REPORT_SIZE]> {
+    is_available().then(|| crate::enclu::report(target, data))
+}
+
+/// The TARGETINFO by which others make reports for this enclave. None on `direct`.
+pub fn own_target_info() -> Option<[u8; TARGET_INFO_SIZE]> {
+    let report = Report::parse(&report(&[0; TARGET_INFO_SIZE], &[0; 64])?).ok()?;
+    let target = TargetInfo::for_enclave(&report.body);
+    let mut bytes = [0; TARGET_INFO_SIZE];
+    bytes.copy_from_slice(target.as_bytes());
+    Some(bytes)
+}
+
+/// Which enclaves get the same sealing key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SealTo {
+    /// This very enclave.
+    Enclave,
+    /// Every enclave of the same signer and product whose version is at least this one's.
+    Signer,
+}
+
+/// EGETKEY: the sealing key of this machine under the manifest's masks (`sgx.seal_key`). None on `direct`.
+pub fn seal_key(to: SealTo, flags_mask: u64, xfrm_mask: u64, misc_mask: u32) -> Option<[u8; 16]> {
+    let own = Report::parse(&report(&[0; TARGET_INFO_SIZE], &[0; 64])?).ok()?.body;
+    let mut request: KeyRequest = zerocopy::FromZeros::new_zeroed();
+    request.key_name = KeyName::Seal as u16;
+    request.key_policy = match to {
+        SealTo::Enclave => KeyPolicy::MRENCLAVE,
+        SealTo::Signer => KeyPolicy::MRSIGNER,
+    }
+    .bits();
+    request.isv_svn = own.isv_svn;
+    request.cpusvn = own.cpusvn;
+    request.attribute_mask = Attributes { flags: flags_mask, xfrm: xfrm_mask };
+    request.misc_mask = misc_mask;
+    let bytes: Vec<u8> = request.as_bytes().to_vec();
+    crate::enclu::key(bytes.as_slice().try_into().ok()?).ok()
+}
+
+/// A platform's name where it is asked for attestation.
+pub fn attestation_type(platform: Platform) -> &'static str {
+    match platform {
+        Platform::Direct => "none",
+        Platform::SoftSgx | Platform::Sgx => "dcap",
+    }
+}

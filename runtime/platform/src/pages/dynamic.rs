@@ -1,0 +1,225 @@
+//! Pages with EDMM (SDM 36.5): the host adds (EAUG), restricts (EMODPR), converts (EMODT) and removes; nothing counts until it was
+//! accepted here (EACCEPT), and every address is accepted once only between being added and removed. So the host can
+//! neither slip a page in, nor bring an old one back.
+//!
+//! What exists is written down here, because what the host would say of it does not count.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use casemate_abi::HostCall;
+use casemate_sgx::{PAGE_SIZE, PageType, SecInfo, SecInfoFlags};
+
+use super::{PageError, Protection, request};
+use crate::sync::Mutex;
+use crate::{enclu, user};
+
+/// Pages of program memory that exist: start → end and their rights. Touching ranges with the same rights are joined.
+static PRESENT: Mutex<Present> = Mutex::new(Present(BTreeMap::new()));
+
+struct Present(BTreeMap<u64, (u64, Protection)>);
+
+/// A range with its rights.
+type Part = (u64, u64, Protection);
+
+impl Present {
+    /// The parts of a range that exist.
+    fn parts(&self, start: u64, end: u64) -> Vec<Part> {
+        let before = self.0.range(..start).next_back();
+        let clip = |(&from, &(to, protection)): (&u64, &(u64, Protection))| {
+            let (from, to) = (from.max(start), to.min(end));
+            (from < to).then_some((from, to, protection))
+        };
+        before.into_iter().chain(self.0.range(start..end)).filter_map(clip).collect()
+    }
+
+    fn remove(&mut self, start: u64, end: u64) {
+        for (from, to, _) in self.parts(start, end) {
+            let Some((&first, &(last, protection))) = self.0.range(..=from).next_back() else { continue };
+            self.0.remove(&first);
+            if first < from {
+                self.0.insert(first, (from, protection));
+            }
+            if to < last {
+                self.0.insert(to, (last, protection));
+            }
+        }
+    }
+
+    fn insert(&mut self, mut start: u64, mut end: u64, protection: Protection) {
+        self.remove(start, end);
+        if let Some((&first, &(last, found))) = self.0.range(..start).next_back()
+            && last == start
+            && found == protection
+        {
+            self.0.remove(&first);
+            start = first;
+        }
+        if let Some(&(last, found)) = self.0.get(&end)
+            && found == protection
+        {
+            self.0.remove(&end);
+            end = last;
+        }
+        self.0.insert(start, (end, protection));
+    }
+}
+
+/// SECINFO of ordinary pages with these rights and marks.
+fn secinfo(flags: SecInfoFlags) -> SecInfo {
+    SecInfo::new(flags | PageType::Reg.flags())
+}
+
+/// The rights in the EPCM. Reading stays: EACCEPT and EMODPE need it (SDM 38.4), and the driver insists; what a program may
+/// not even read is the page tables' to keep.
+fn permissions(protection: Protection) -> SecInfoFlags {
+    let mut flags = SecInfoFlags::R;
+    flags.set(SecInfoFlags::W, protection.write);
+    flags.set(SecInfoFlags::X, protection.execute);
+    flags
+}
+
+/// Whether the page tables have to take away what the EPCM leaves.
+fn is_hidden(protection: Protection) -> bool {
+    !protection.read && !protection.write && !protection.execute
+}
+
+fn refused(_: u64) -> PageError {
+    PageError::OutOfMemory
+}
+
+/// EAUG and EACCEPT: new zero pages, readable and writable.
+pub(super) fn add(start: u64, length: u64, soon: bool) -> Result<(), PageError> {
+    request(HostCall::PageMap, [start, length, Protection::READ_WRITE.bits(), soon.into()])?;
+    enclu::accept(secinfo(SecInfoFlags::RW | SecInfoFlags::PENDING), start, length).map_err(refused)
+}
+
+/// EMODT and EACCEPT: a page of ours becomes a TCS.
+pub(super) fn make_tcs(page: u64) -> Result<(), PageError> {
+    request(HostCall::PageConvert, [page, PAGE_SIZE as u64, PageType::Tcs as u64, 0])?;
+    let tcs = SecInfo::new(PageType::Tcs.flags() | SecInfoFlags::MODIFIED);
+    enclu::accept(tcs, page, PAGE_SIZE as u64).map_err(refused)
+}
+
+/// EMODT to PT_TRIM, EACCEPT, EREMOVE.
+fn remove(start: u64, length: u64) -> Result<(), PageError> {
+    request(HostCall::PageConvert, [start, length, PageType::Trim as u64, 0])?;
+    let trim = SecInfo::new(PageType::Trim.flags() | SecInfoFlags::MODIFIED);
+    enclu::accept(trim, start, length).map_err(refused)?;
+    request(HostCall::PageRemove, [start, length, 0, 0])
+}
+
+/// Changes the rights of pages that exist with others: first EMODPE adds, then EMODPR takes away, and EACCEPT sees that it did.
+fn change(start: u64, length: u64, from: Protection, to: Protection) -> Result<(), PageError> {
+    let (old, new) = (permissions(from), permissions(to));
+    if old == new && !is_hidden(from) && !is_hidden(to) {
+        return Ok(());
+    }
+    if !old.contains(new) {
+        // SAFETY: these are program memory, and the library OS decided about its rights.
+        unsafe { enclu::extend(secinfo(new), start, length) }.map_err(refused)?;
+    }
+    let shown = if is_hidden(to) { 0 } else { to.bits() | 1 };
+    request(HostCall::PageProtect, [start, length, shown, new.bits()])?;
+    enclu::accept(secinfo(new | SecInfoFlags::PR), start, length).map_err(refused)
+}
+
+pub(super) fn map(start: u64, length: u64, protection: Protection, soon: bool) -> Result<(), PageError> {
+    unmap(start, length)?;
+    add(start, length, soon)?;
+    PRESENT.lock().insert(start, start + length, Protection::READ_WRITE);
+    if protection != Protection::READ_WRITE {
+        change(start, length, Protection::READ_WRITE, protection)?;
+        PRESENT.lock().insert(start, start + length, protection);
+    }
+    Ok(())
+}
+
+pub(super) fn protect(start: u64, length: u64, protection: Protection) -> Result<(), PageError> {
+    let parts = PRESENT.lock().parts(start, start + length);
+    for (from, to, old) in parts {
+        change(from, to - from, old, protection)?;
+        PRESENT.lock().insert(from, to, protection);
+    }
+    Ok(())
+}
+
+pub(super) fn unmap(start: u64, length: u64) -> Result<(), PageError> {
+    let parts = PRESENT.lock().parts(start, start + length);
+    let (Some(&(from, ..)), Some(&(_, to, _))) = (parts.first(), parts.last()) else { return Ok(()) };
+    // Parts that touch go together, whatever their rights.
+    let whole = parts.iter().map(|(from, to, _)| to - from).sum::<u64>() == to - from;
+    if whole {
+        remove(from, to - from)?;
+    } else {
+        for (from, to, _) in parts {
+            remove(from, to - from)?;
+        }
+    }
+    PRESENT.lock().remove(start, start + length);
+    Ok(())
+}
+
+/// Up to this many bytes are cleared in place.
+const CLEAR_LIMIT: u64 = 64 << 10;
+
+pub(super) fn discard(start: u64, length: u64) -> Result<(), PageError> {
+    let parts = PRESENT.lock().parts(start, start + length);
+    for (from, to, protection) in parts {
+        let in_place = protection.write && to - from <= CLEAR_LIMIT;
+        if !in_place || user::fill(from, 0, (to - from) as usize).is_err() {
+            map(from, to - from, protection, false)?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn relocate(from: u64, to: u64, length: u64, protection: Protection) -> Result<(), PageError> {
+    let parts = PRESENT.lock().parts(from, from + length);
+    if parts.iter().map(|(from, to, _)| to - from).sum::<u64>() != length {
+        return Err(PageError::BadRange);
+    }
+    // What cannot be read must be, to be copied.
+    for (start, end, old) in parts {
+        if is_hidden(old) {
+            change(start, end - start, old, Protection { read: true, ..Protection::NONE })?;
+        }
+    }
+    unmap(to, length)?;
+    request(HostCall::PageMap, [to, length, Protection::READ_WRITE.bits(), 1])?;
+    // SAFETY: both ranges are program memory (checked by the caller).
+    unsafe { enclu::accept_copy(secinfo(permissions(protection)), to, length, from) }.map_err(refused)?;
+    PRESENT.lock().insert(to, to + length, protection);
+    if is_hidden(protection) {
+        let read_only = Protection { read: true, ..Protection::NONE };
+        change(to, length, read_only, protection)?;
+    }
+    unmap(from, length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const READ: Protection = Protection { read: true, write: false, execute: false };
+
+    #[test]
+    fn parts_are_split_joined_and_clipped() {
+        let mut present = Present(BTreeMap::new());
+        present.insert(0x1000, 0x5000, READ);
+        present.insert(0x5000, 0x6000, READ);
+        assert_eq!(present.0.len(), 1);
+        present.insert(0x2000, 0x3000, Protection::NONE);
+        assert_eq!(
+            present.parts(0x1800, 0x4000),
+            [(0x1800, 0x2000, READ), (0x2000, 0x3000, Protection::NONE), (0x3000, 0x4000, READ)]
+        );
+        present.remove(0x1800, 0x2800);
+        assert_eq!(
+            present.parts(0, u64::MAX),
+            [(0x1000, 0x1800, READ), (0x2800, 0x3000, Protection::NONE), (0x3000, 0x6000, READ)]
+        );
+        present.insert(0x2800, 0x3000, READ);
+        assert_eq!(present.parts(0x2000, 0x7000), [(0x2800, 0x6000, READ)]);
+    }
+}
