@@ -12,6 +12,7 @@ use linux_raw_sys::general as raw;
 use crate::errno::{Errno, Result};
 use crate::events::{Events, Poller};
 use crate::io::{Sink, Source};
+use crate::mm::Coherence;
 use crate::stat::Stat;
 
 bitflags! {
@@ -196,7 +197,7 @@ pub trait File: Send + Sync + Any {
     }
 
     /// What mmap(2) maps.
-    fn mapping(&self) -> Result<Arc<dyn Mappable>> {
+    fn mapping(&self, _shared: bool) -> Result<Arc<dyn Mappable>> {
         Err(Errno::ENODEV)
     }
 
@@ -226,6 +227,36 @@ pub trait Mappable: Send + Sync {
     /// Whether shared mappings may be writable (a sealed memfd's may not).
     fn may_write_shared(&self) -> bool {
         true
+    }
+
+    /// A handle for another mapping of the same contents.
+    fn another(&self) -> Option<Arc<dyn Mappable>> {
+        None
+    }
+
+    /// What keeps all mappings of the contents together.
+    fn coherence(&self) -> Option<&Coherence> {
+        None
+    }
+
+    /// Zeros bytes `[start, end)` (MADV_REMOVE).
+    fn punch(&self, _start: u64, _end: u64) -> Result<()> {
+        Err(Errno::EOPNOTSUPP)
+    }
+
+    /// Whether this is shared memory without a file.
+    fn is_memory(&self) -> bool {
+        false
+    }
+
+    /// Whether nothing was ever stored in it.
+    fn is_fresh(&self) -> bool {
+        false
+    }
+
+    /// Whether nobody can see the contents any more when a mapping of so many bytes goes.
+    fn vanishes_with(&self, _length: u64) -> bool {
+        false
     }
 
     /// The system-call sites of the file in the index, for an ELF file of the image.

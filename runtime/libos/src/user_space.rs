@@ -31,15 +31,20 @@ pub enum Access {
     Execute,
 }
 
+/// Faults at one address after which a repair is taken not to help. Other mappings may take a shared page away again.
+const ROUNDS: usize = 1000;
+
 /// Runs an access again after each fault that the address space could repair.
 fn retrying<T>(access: Access, mut attempt: impl FnMut() -> Result<T, Fault>) -> Result<T> {
-    let mut last = None;
+    let (mut last, mut rounds) = (None, 0);
     loop {
         match attempt() {
             Ok(value) => return Ok(value),
-            // The same address twice: the repair did not help.
-            Err(fault) if last == Some(fault.address) => return Err(Errno::EFAULT),
             Err(fault) => {
+                rounds = if last == Some(fault.address) { rounds + 1 } else { 0 };
+                if rounds > ROUNDS {
+                    return Err(Errno::EFAULT);
+                }
                 last = Some(fault.address);
                 if !current_address_space().make_present(fault.address, access) {
                     return Err(Errno::EFAULT);

@@ -178,7 +178,7 @@ impl File for DeviceFile {
         Some(&self.at)
     }
 
-    fn mapping(&self) -> Result<Arc<dyn Mappable>> {
+    fn mapping(&self, _shared: bool) -> Result<Arc<dyn Mappable>> {
         match self.device {
             Device::Zero => Ok(Arc::new(Zeros(self.at.clone()))),
             _ => Err(Errno::ENODEV),

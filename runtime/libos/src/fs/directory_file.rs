@@ -174,7 +174,7 @@ impl File for PathFile {
         Err(Errno::EBADF)
     }
 
-    fn mapping(&self) -> Result<Arc<dyn crate::file::Mappable>> {
+    fn mapping(&self, _shared: bool) -> Result<Arc<dyn crate::file::Mappable>> {
         Err(Errno::EBADF)
     }
 

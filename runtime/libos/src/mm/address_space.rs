@@ -189,8 +189,7 @@ impl AddressSpace {
 
     /// Takes everything away: at exit, or when execve(2) replaced it. Dirty pages of shared file mappings are written back.
     pub fn release(&self) {
-        let _ = self.write_back(self.bounds());
-        let change = self.change.lock();
+        let change = self.lock_settled(self.bounds());
         let (gone, spans) = {
             let mut state = self.state.lock();
             let spans: Vec<Span> = state.present.within(self.bounds()).collect();

@@ -37,17 +37,27 @@ impl AddressSpace {
         };
         match advice {
             Advice::Ignored | Advice::PrivateAnonymousOnly => {}
-            Advice::Discard | Advice::Free | Advice::Remove => self.discard(span, advice)?,
+            Advice::Discard | Advice::Free => self.discard(span)?,
+            Advice::Remove => self.punch(span)?,
             Advice::Populate(access) => self.populate_for(span, access)?,
         }
         if mapped { Ok(()) } else { Err(Errno::ENOMEM) }
     }
 
-    pub(super) fn discard(&self, span: Span, advice: Advice) -> Result<()> {
-        // What was written to shared files is not lost by this.
-        let _ = self.write_back(span);
+    /// Zeros what the shared mappings in `span` show, in their files.
+    fn punch(&self, span: Span) -> Result<()> {
+        let vmas: Vec<Vma> = self.state.lock().vmas.overlapping(span).cloned().collect();
+        for vma in vmas {
+            let Some((file, _)) = vma.file() else { continue };
+            let part = vma.span.meet(span);
+            file.punch(vma.offset_of(part.start), vma.offset_of(part.start) + part.len())?;
+        }
+        Ok(())
+    }
+
+    fn discard(&self, span: Span) -> Result<()> {
         let _change = self.change.lock();
-        let (zeroed, dropped) = self.state.lock().discardable(span, advice);
+        let (zeroed, dropped) = self.state.lock().discardable(span);
         for part in zeroed {
             self.pages.discard(part)?;
         }
@@ -125,14 +135,13 @@ impl AddressSpace {
 }
 
 fn check(vma: &Vma, advice: Advice) -> Result<()> {
-    let anonymous = matches!(vma.backing, Backing::Anonymous);
+    let anonymous = vma.is_memory();
     let good = match advice {
         Advice::Ignored => true,
         Advice::Discard => !vma.locked && !matches!(vma.backing, Backing::System),
         Advice::Free | Advice::PrivateAnonymousOnly => anonymous && !vma.shared,
         Advice::Remove if anonymous && !vma.shared => return Err(Errno::EINVAL),
         Advice::Remove if !vma.shared || !vma.may_write => return Err(Errno::EACCES),
-        Advice::Remove if !anonymous => return Err(Errno::EOPNOTSUPP),
         Advice::Remove => !vma.locked,
         Advice::Populate(access) => vma.allows(access),
     };
@@ -141,14 +150,13 @@ fn check(vma: &Vma, advice: Advice) -> Result<()> {
 
 impl State {
     /// Pages to be zeroed, and pages to be taken away and read again from their file.
-    fn discardable(&self, span: Span, advice: Advice) -> (Vec<Span>, Vec<Span>) {
+    fn discardable(&self, span: Span) -> (Vec<Span>, Vec<Span>) {
         let (mut zeroed, mut dropped) = (Vec::new(), Vec::new());
         for vma in self.vmas.overlapping(span) {
             let present = self.present.within(vma.span.meet(span));
             match vma.backing {
-                // Shared memory keeps its contents: only the page table entries go, on Linux.
-                Backing::Anonymous if vma.shared && advice != Advice::Remove => {}
                 Backing::Anonymous => zeroed.extend(present),
+                // What was written to shared files is not lost by this.
                 Backing::File { .. } => dropped.extend(present.flat_map(|part| self.dirty.missing(part))),
                 Backing::System => {}
             }

@@ -6,6 +6,7 @@ use alloc::vec;
 use casemate_platform::pages::Protection;
 
 use super::address_space::{AddressSpace, State};
+use super::coherence::{Coherence, Turn};
 use super::rewrite::Trampoline;
 use super::span::{Span, page_up};
 use super::vma::{Backing, Vma};
@@ -45,8 +46,8 @@ enum Step {
     Load(Missing),
     /// Fresh pages are missing.
     Fresh(Span),
-    /// The first write to a page of a shared file mapping.
-    Dirty(Span),
+    /// The first write to a page of a shared file mapping: the file, the offset in it, the page.
+    Dirty(Arc<dyn Mappable>, u64, Span),
 }
 
 /// A part of a file mapping that is not there.
@@ -58,7 +59,20 @@ struct Missing {
     gap: Span,
     /// File offset of the gap's start.
     offset: u64,
+    shared: bool,
     trampoline: Option<Arc<Trampoline>>,
+}
+
+impl Missing {
+    /// The part of `part` about `address` that is nowhere dirty; what is dirty of its page itself came to the file. `None`: look again.
+    fn settled(&self, turn: &Turn, part: Span, address: u64) -> Option<Span> {
+        let offset = |at: u64| self.offset + (at - self.gap.start);
+        let page = Span::page(address);
+        let around = Span::new(offset(part.start), offset(part.end));
+        let clean = turn.settle_around(around, offset(page.start)).ok()?;
+        let at = |offset: u64| self.gap.start + (offset - self.offset);
+        Some(Span::new(at(clean.start), at(clean.end))).filter(|part| part.encloses(page))
+    }
 }
 
 impl State {
@@ -73,7 +87,11 @@ impl State {
         }
         let Some(gap) = self.present.gap_around(address, vma.span) else {
             let clean = access == Access::Write && vma.writes_back() && !self.dirty.contains(address);
-            return if clean { Step::Dirty(Span::page(address)) } else { Step::Present };
+            let page = Span::page(address);
+            return match vma.file() {
+                Some((file, _)) if clean => Step::Dirty(file.clone(), vma.offset_of(page.start), page),
+                _ => Step::Present,
+            };
         };
         match &vma.backing {
             Backing::System => Step::Present,
@@ -84,6 +102,7 @@ impl State {
                 mapping: vma.span,
                 gap,
                 offset: vma.offset_of(gap.start),
+                shared: vma.shared,
                 trampoline: vma.trampoline.clone(),
             }),
         }
@@ -164,12 +183,17 @@ impl AddressSpace {
             Step::Present => None,
             Step::Load(missing) => self.load(address, &missing),
             Step::Fresh(gap) => self.bring_fresh(address, gap),
-            Step::Dirty(page) => self.make_dirty(page),
+            Step::Dirty(file, offset, page) => self.make_dirty(&file, offset, page),
         }
     }
 
     fn load(&self, address: u64, missing: &Missing) -> Option<FaultOutcome> {
-        let Some(part) = cluster(address, missing) else { return Some(FaultOutcome::BusError) };
+        let coherence = missing.file.coherence().filter(|found| missing.shared || found.shared() > 0);
+        let turn = coherence.map(Coherence::enter);
+        let Some(mut part) = cluster(address, missing) else { return Some(FaultOutcome::BusError) };
+        if let Some(turn) = &turn {
+            part = missing.settled(turn, part, address)?;
+        }
         let offset = missing.offset + (part.start - missing.gap.start);
         let mut bytes = vec![0; part.len() as usize];
         if missing.file.read_pages(offset, &mut bytes).is_err() {
@@ -235,12 +259,21 @@ impl AddressSpace {
         Some(FaultOutcome::Resolved)
     }
 
-    fn make_dirty(&self, page: Span) -> Option<FaultOutcome> {
+    fn make_dirty(&self, file: &Arc<dyn Mappable>, offset: u64, page: Span) -> Option<FaultOutcome> {
+        let turn = file.coherence().map(|coherence| (coherence.mapped(), coherence.enter()));
+        if let Some((2.., turn)) = &turn {
+            let contents = |offset: u64, to: &mut [u8]| file.read_pages(offset, to);
+            if turn.revoke(offset, offset + page.len(), Some(page.start), &contents).is_err() {
+                return Some(FaultOutcome::BusError);
+            }
+        }
         let _change = self.change.lock();
         let protection = {
             let state = self.state.lock();
             let vma = state.vmas.find(page.start)?;
-            if !vma.writes_back() || !vma.protection.write || !state.present.covers(page) {
+            let same = vma.file().is_some_and(|(now, _)| Arc::ptr_eq(now, file));
+            let same = same && vma.offset_of(page.start) == offset;
+            if !same || !vma.writes_back() || !vma.protection.write || !state.present.covers(page) {
                 return None;
             }
             vma.protection

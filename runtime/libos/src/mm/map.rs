@@ -9,9 +9,11 @@ use casemate_platform::pages::Protection;
 
 use super::address_space::{AddressSpace, MAP_LIMIT, State};
 use super::rewrite::{SiteSource, Trampoline};
+use super::shared_memory::SharedMemory;
 use super::span::{PAGE, Span, page_up};
 use super::vma::{Backing, Name, Vma};
 use crate::errno::{Errno, Result};
+use crate::events::SleepGuard;
 use crate::file::Mappable;
 
 /// File mappings with at most this many bytes of contents are brought in when they are made.
@@ -19,7 +21,7 @@ const EAGER_LIMIT: u64 = 64 * 1024;
 /// What a program cannot map whatever the enclave's layout (vm.mmap_min_addr).
 const LOWEST: u64 = 64 * 1024;
 /// One past the last address of a Linux program (TASK_SIZE).
-pub(super) const TASK_SIZE: u64 = (1 << 47) - PAGE;
+pub const TASK_SIZE: u64 = (1 << 47) - PAGE;
 /// MAP_32BIT mappings lie here.
 const LOW_WINDOW: Span = Span { start: 0x4000_0000, end: 0x8000_0000 };
 
@@ -107,6 +109,12 @@ impl AddressSpace {
             return Err(Errno::EINVAL);
         }
         let length = page_up(request.length).ok_or(Errno::ENOMEM)?;
+        let mut request = request;
+        let is_memory = request.shared && request.file.is_none();
+        let is_shared_file = request.shared && !is_memory;
+        if is_memory {
+            request.file = Some((SharedMemory::new(length), 0));
+        }
         if let Some((_, offset)) = &request.file {
             offset.checked_add(length).filter(|end| *end <= i64::MAX as u64).ok_or(Errno::EOVERFLOW)?;
         }
@@ -115,14 +123,10 @@ impl AddressSpace {
             Some((file, offset)) if request.protection.execute => SiteSource::of(file, *offset, length),
             _ => None,
         };
-        if let Placement::Fixed(address) = request.placement {
-            // What is replaced may still have to reach its file.
-            let _ = self.write_back(Span::sized(address, length).ok_or(Errno::ENOMEM)?);
-        }
         self.make_way(request.placement, length);
-        let change = self.change.lock();
+        let change = self.lock_for(request.placement, length)?;
         let place = self.place(request.placement, length)?;
-        self.refuse_shared_on_stage(place.span, request.shared && request.file.is_some())
+        self.refuse_shared_on_stage(place.span, is_shared_file)
             .inspect_err(|_| place.fresh.iter().for_each(|part| self.arena.release(self.id, *part)))?;
         let made = self.make_mapping(&request, place.span, eager, sites);
         let gone = match made {
@@ -153,11 +157,16 @@ impl AddressSpace {
         if span.is_empty() {
             return Ok(());
         }
-        let _ = self.write_back(span);
-        let change = self.change.lock();
+        let change = self.lock_settled(span);
         let gone = self.take_out(span)?;
         drop_carved(self, gone, change);
         Ok(())
+    }
+
+    /// Locks `change`; what a mapping placed so replaces has reached its file.
+    pub(super) fn lock_for(&self, placement: Placement, length: u64) -> Result<SleepGuard<'_>> {
+        let Placement::Fixed(address) = placement else { return Ok(self.change.lock()) };
+        Ok(self.lock_settled(Span::sized(address, length).ok_or(Errno::ENOMEM)?))
     }
 
     /// Takes all mappings in `span` out, pages and addresses included. Call with `change` held.
@@ -282,7 +291,7 @@ impl AddressSpace {
         vma.trampoline = sites.and_then(|sites| self.new_trampoline(&vma, sites));
         let loaded = Span::new(span.start, span.start + eager.as_ref().map_or(0, |bytes| bytes.len() as u64));
         let now = match vma.backing {
-            Backing::Anonymous if !vma.is_inaccessible() => span,
+            _ if vma.starts_fresh() && !vma.is_inaccessible() => span,
             _ => loaded,
         };
         // The old pages go first, so that nobody sees them under the new mapping. Fresh pages replace them in one call.
@@ -302,6 +311,10 @@ impl AddressSpace {
         state.present.remove(span);
         state.present.insert(now);
         state.dirty.remove(span);
+        if vma.starts_fresh() && vma.shared {
+            // Its file, which is empty, hears of its pages when there is a second mapping of them.
+            state.dirty.insert(now);
+        }
         state.vmas.insert(vma);
         Ok(gone)
     }
@@ -337,7 +350,7 @@ impl State {
 }
 
 /// Ends the change and drops what was carved out, trampolines included.
-pub(super) fn drop_carved(space: &AddressSpace, gone: Vec<Vma>, change: crate::events::SleepGuard) {
+pub(super) fn drop_carved(space: &AddressSpace, gone: Vec<Vma>, change: SleepGuard) {
     let had_code = gone.iter().any(|vma| vma.trampoline.is_some());
     if had_code {
         // Files may go away with the mappings: their last reference is dropped after the lock.
@@ -379,6 +392,10 @@ fn eager_contents(request: &MapRequest, length: u64) -> Result<Option<Vec<u8>>> 
     let contents = file.size().saturating_sub(*offset).min(length);
     let Some(contents) = page_up(contents) else { return Ok(None) };
     if request.protection == Protection::NONE || contents == 0 || contents > EAGER_LIMIT {
+        return Ok(None);
+    }
+    // What others store through shared mappings is looked at when the page is touched.
+    if request.shared || file.coherence().is_some_and(|coherence| coherence.shared() > 0) {
         return Ok(None);
     }
     let mut bytes = vec![0; contents as usize];

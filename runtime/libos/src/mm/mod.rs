@@ -3,6 +3,7 @@
 mod address_space;
 mod advise;
 mod arena;
+mod coherence;
 mod describe;
 mod fault;
 mod heap;
@@ -12,6 +13,7 @@ mod protect;
 mod remap;
 mod rewrite;
 mod share;
+mod shared_memory;
 mod span;
 mod stage;
 #[cfg(test)]
@@ -21,9 +23,10 @@ mod vma;
 pub use address_space::AddressSpace;
 pub use advise::Advice;
 pub use arena::Arena;
+pub use coherence::{Coherence, Turn};
 pub use describe::{MapEntry, MemoryTotals};
 pub use fault::FaultOutcome;
-pub use map::{MapRequest, Placement};
+pub use map::{MapRequest, Placement, TASK_SIZE};
 pub use pages::Pages;
 pub use remap::RemapRequest;
 pub use rewrite::set_rewriting;

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use casemate_platform::pages::Protection;
 
 use super::address_space::{AddressSpace, MAP_LIMIT};
-use super::map::{Place, Placement, TASK_SIZE, drop_carved};
+use super::map::{MapRequest, Place, Placement, TASK_SIZE, drop_carved};
 use super::span::{PAGE, Span, page_up};
 use super::vma::{Backing, Name, Vma};
 use crate::errno::{Errno, Result};
@@ -65,6 +65,9 @@ impl AddressSpace {
             return Err(Errno::EFAULT);
         }
         let old = Span::sized(address, old_length).ok_or(Errno::EINVAL)?;
+        if old.is_empty() {
+            return self.double(&request, new_length);
+        }
         if let Some(target) = fixed {
             check_target(old, target, new_length)?;
         }
@@ -90,13 +93,32 @@ impl AddressSpace {
         self.relocate(old, new_length, placement, keep_old)
     }
 
+    /// A second mapping of shared memory, or of a file.
+    fn double(&self, request: &RemapRequest, length: u64) -> Result<u64> {
+        let vma = self.state.lock().vmas.find(request.address).cloned().ok_or(Errno::EFAULT)?;
+        let another = vma.file().filter(|_| vma.shared).and_then(|(file, _)| file.another());
+        let another = another.ok_or(Errno::EINVAL)?;
+        self.refuse_shared_on_stage(vma.span, true)?;
+        if !request.may_move {
+            return Err(Errno::ENOMEM);
+        }
+        self.map(MapRequest {
+            placement: request.fixed.map_or(Placement::Hint(0), Placement::Fixed),
+            length,
+            protection: vma.protection,
+            shared: true,
+            may_write: vma.may_write,
+            grows_down: false,
+            populate: vma.locked,
+            locked: vma.locked,
+            file: Some((another, vma.offset_of(request.address))),
+            name: Name::None,
+        })
+    }
+
     /// The mapping that holds all of `span`, which is to become `length` bytes.
     fn movable(&self, span: Span, length: u64) -> Result<Vma> {
         let vma = self.state.lock().vmas.find(span.start).cloned().ok_or(Errno::EFAULT)?;
-        if span.is_empty() {
-            // Linux doubles a shared mapping so; two addresses of one page do not exist here.
-            return Err(Errno::EINVAL);
-        }
         if !vma.span.encloses(span) || matches!(vma.backing, Backing::System) {
             return Err(Errno::EFAULT);
         }
@@ -110,6 +132,7 @@ impl AddressSpace {
 
     /// Makes a mapping longer where it is; false when something is in the way.
     fn grow_in_place(&self, old: Span, length: u64) -> Result<bool> {
+        self.make_way(Placement::Fixed(old.end), length - old.len());
         let change = self.change.lock();
         let vma = self.movable(old, length)?;
         let Some(tail) = Span::sized(old.end, length - old.len()) else { return Ok(false) };
@@ -151,12 +174,14 @@ impl AddressSpace {
 
     /// Moves the mapping in `old` to another place, where it is `length` bytes long.
     fn relocate(&self, old: Span, length: u64, placement: Placement, keep_old: bool) -> Result<u64> {
-        if let Placement::Fixed(address) = placement {
-            // What is replaced may still have to reach its file.
-            let _ = self.write_back(Span::new(address, address + length));
+        let change = self.lock_for(placement, length)?;
+        let mut vma = self.movable(old, length)?;
+        if let Backing::File { file, .. } = &mut vma.backing
+            && let Some(another) = file.another()
+        {
+            // The rest of the old mapping and this may come to show the same pages.
+            *file = another;
         }
-        let change = self.change.lock();
-        let vma = self.movable(old, length)?;
         if vma.trampoline.is_some() || self.state.lock().vmas.len() + 4 >= MAP_LIMIT {
             // Rewritten code reaches its trampoline from where it is.
             return Err(Errno::ENOMEM);

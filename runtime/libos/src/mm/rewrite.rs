@@ -49,7 +49,7 @@ pub enum SiteSource {
 impl SiteSource {
     /// For `length` bytes of a file from `offset` on; `None` when there is nothing to rewrite. Call with no lock held.
     pub fn of(file: &Arc<dyn Mappable>, offset: u64, length: u64) -> Option<SiteSource> {
-        if !ENABLED.load(Relaxed) {
+        if !ENABLED.load(Relaxed) || file.is_memory() {
             return None;
         }
         let Some(table) = file.sites() else { return Some(SiteSource::Search) };

@@ -1,17 +1,20 @@
 //! Shared file mappings: what was written to them goes back to their file at msync, munmap and the process's end.
 //!
 //! Their pages are read-only until the first write, which marks the page (see `fault.rs`), so that only what the program
-//! wrote goes back and later changes of the file by write(2) are not undone.
+//! wrote goes back and later changes of the file by write(2) are not undone. How several mappings and calls of read(2) and
+//! write(2) agree is in `coherence.rs`.
 
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
+use casemate_platform::pages::Protection;
+
 use super::address_space::AddressSpace;
-use super::advise::Advice;
+use super::coherence::Coherence;
 use super::span::{PAGE, Span, page_up};
-use super::vma::Vma;
 use crate::errno::{Errno, Result};
+use crate::events::SleepGuard;
 use crate::file::Mappable;
 
 /// Most bytes copied at a time.
@@ -35,25 +38,21 @@ impl AddressSpace {
             .any(|vma| vma.shared && vma.may_write && vma.file().is_some_and(|(file, _)| of_file(file)))
     }
 
-    /// Brings what was written to shared mappings of the file with this identity back to it.
-    pub fn write_back_file(&self, identity: (u64, u64)) -> Result<()> {
-        let spans: Vec<Span> = {
-            let state = self.state.lock();
-            let of_file = |vma: &&Vma| vma.file().is_some_and(|(file, _)| file.identity() == identity);
-            state.vmas.iter().filter(|vma| vma.writes_back()).filter(of_file).map(|vma| vma.span).collect()
-        };
-        spans.into_iter().try_for_each(|span| self.write_back(span))
+    /// Where in which file the shared memory at `address` is: `Some(None)` for private memory, `None` when nothing is there.
+    pub fn shared_place(&self, address: u64) -> Option<Option<((u64, u64), u64)>> {
+        let state = self.state.lock();
+        let vma = state.vmas.find(address).filter(|vma| !vma.is_inaccessible())?;
+        Some(vma.file().filter(|_| vma.shared).map(|(file, _)| (file.identity(), vma.offset_of(address))))
     }
 
-    /// Bytes `[start, end)` of the file with this identity changed: shared mappings read them again.
-    pub fn refresh_file(&self, identity: (u64, u64), start: u64, end: u64) -> Result<()> {
-        let spans: Vec<Span> = {
+    /// What is dirty of bytes `[start, end)` of the file with this identity comes to it. Call in the file's turn.
+    pub(super) fn publish_file(&self, identity: (u64, u64), start: u64, end: u64) -> Result<()> {
+        let parts: Vec<Span> = {
             let state = self.state.lock();
             let shared = state.vmas.iter().filter(|vma| vma.writes_back());
-            let of_file = shared.filter_map(|vma| vma.part_of_file(identity, start, end));
-            of_file.collect()
+            shared.filter_map(|vma| vma.part_of_file(identity, start, end)).collect()
         };
-        spans.into_iter().try_for_each(|span| self.discard(span, Advice::Discard))
+        parts.into_iter().try_for_each(|part| self.write_back_of(identity, part))
     }
 
     /// The file with this identity was cut to `size` bytes: pages wholly beyond that go, from private mappings too, written to or not.
@@ -63,6 +62,7 @@ impl AddressSpace {
         let beyond: Vec<Span> = {
             let state = self.state.lock();
             let parts = state.vmas.iter().filter_map(|vma| vma.part_of_file(identity, kept, u64::MAX));
+            let parts = parts.flat_map(|part| self.off_stage(part));
             parts.flat_map(|part| state.present.within(part).collect::<Vec<_>>()).collect()
         };
         for part in beyond {
@@ -78,7 +78,45 @@ impl AddressSpace {
     pub fn write_back(&self, span: Span) -> Result<()> {
         let mut outcome = Ok(());
         let mut at = span.start;
-        while let Some((next, taken)) = self.take_dirty(Span::new(at, span.end)) {
+        while let Some((part, file)) = self.next_dirty(Span::new(at, span.end), span) {
+            at = part.end;
+            let _turn = file.coherence().map(Coherence::enter);
+            outcome = outcome.and(self.write_back_of(file.identity(), part));
+        }
+        outcome
+    }
+
+    /// The next dirty run in `rest` of one mapping whose file anybody can see after `gone` was unmapped.
+    fn next_dirty(&self, rest: Span, gone: Span) -> Option<(Span, Arc<dyn Mappable>)> {
+        let state = self.state.lock();
+        let mut runs = state.dirty.within(rest);
+        runs.find_map(|run| {
+            let mut mappings = state.vmas.overlapping(run);
+            mappings.find_map(|vma| {
+                let (file, _) = vma.file()?;
+                let vanishes = gone.encloses(vma.span) && file.vanishes_with(vma.span.len());
+                (!vanishes).then(|| (run.meet(vma.span), file.clone()))
+            })
+        })
+    }
+
+    /// Locks `change` at a moment when nothing in `span`, which is to be unmapped, has yet to reach its file.
+    pub(super) fn lock_settled(&self, span: Span) -> SleepGuard<'_> {
+        loop {
+            // What cannot be written is lost, as it is when a disk fails.
+            let _ = self.write_back(span);
+            let change = self.change.lock();
+            if self.next_dirty(span, span).is_none() {
+                return change;
+            }
+        }
+    }
+
+    /// Writes dirty pages in `span` back that belong to the file with this identity. Call in the file's turn.
+    fn write_back_of(&self, identity: (u64, u64), span: Span) -> Result<()> {
+        let mut outcome = Ok(());
+        let mut at = span.start;
+        while let Some((next, taken)) = self.take_dirty(identity, Span::new(at, span.end)) {
             at = next;
             let Some(outgoing) = taken else { continue };
             let written = outgoing.file.write_pages(outgoing.offset, &outgoing.bytes);
@@ -88,7 +126,7 @@ impl AddressSpace {
     }
 
     /// Copies the first dirty run in `span` out and makes it clean; returns where to go on. `None`: nothing is dirty.
-    fn take_dirty(&self, span: Span) -> Option<(u64, Option<Outgoing>)> {
+    fn take_dirty(&self, identity: (u64, u64), span: Span) -> Option<(u64, Option<Outgoing>)> {
         if !self.state.lock().dirty.touches(span) {
             return None;
         }
@@ -101,11 +139,15 @@ impl AddressSpace {
             (part, vma)
         };
         let file = vma.file()?.0.clone();
+        if file.identity() != identity {
+            // Somebody put another mapping there: that is in the hands of another turn.
+            return Some((part.end, None));
+        }
         let mut bytes = vec![0; part.len() as usize];
         // Clean first: a write during the copy faults, waits for this change, and marks its page again.
         let copied = self
             .pages
-            .protect(part, casemate_platform::pages::Protection { read: true, ..vma.clean_protection() })
+            .protect(part, Protection { read: true, ..vma.clean_protection() })
             .and_then(|()| self.pages.read(part.start, &mut bytes))
             .and_then(|()| {
                 if vma.protection.read { Ok(()) } else { self.pages.protect(part, vma.clean_protection()) }

@@ -330,6 +330,11 @@ impl AddressSpace {
         if on_stage && writes_back { Err(Errno::ENOMEM) } else { Ok(()) }
     }
 
+    /// What of `span` is not on the stage.
+    pub(super) fn off_stage(&self, span: Span) -> impl Iterator<Item = Span> + use<> {
+        span.without(self.stage().map_or(Span::default(), |stage| stage.span))
+    }
+
     /// The pages on the stage, present or in the wings, with their rights.
     fn staged_pages(&self, stage: Span) -> Vec<(Span, Protection)> {
         let state = self.state.lock();

@@ -83,6 +83,24 @@ impl Vma {
         self.shared && matches!(self.backing, Backing::File { .. })
     }
 
+    /// Whether all its pages come into being, as zeros, when it is made.
+    pub fn starts_fresh(&self) -> bool {
+        match &self.backing {
+            Backing::Anonymous => true,
+            Backing::File { file, .. } => self.shared && file.is_fresh(),
+            Backing::System => false,
+        }
+    }
+
+    /// Whether it is memory without a file, shared or not.
+    pub fn is_memory(&self) -> bool {
+        match &self.backing {
+            Backing::Anonymous => true,
+            Backing::File { file, .. } => file.is_memory(),
+            Backing::System => false,
+        }
+    }
+
     /// Rights that its pages get before they were written to: pages of a shared file mapping become writable at the first
     /// write, which marks them to be written back.
     pub fn clean_protection(&self) -> Protection {

@@ -56,7 +56,7 @@ fn open(request: &Request, path: &[u8]) -> Result<(Location, Arc<dyn Mappable>)>
         return Err(Errno::EACCES);
     }
     access::check(&found, request.credentials, EXECUTE)?;
-    let mapping = found.inode().open(&found, OpenFlags::empty())?.mapping()?;
+    let mapping = found.inode().open(&found, OpenFlags::empty())?.mapping(false)?;
     Ok((found, mapping))
 }
 

@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering::*;
 
-use casemate_platform::{host, user};
+use casemate_platform::host;
 use linux_raw_sys::general as raw;
 
 use super::{Context, ExitState, Process, Thread};
@@ -48,7 +48,7 @@ pub(super) fn leave(context: &Context) {
     // Before the thread leaves the list: whoever replaces the process's memory waits for that.
     let clear_tid = thread.clear_tid.load(Relaxed);
     if clear_tid != 0 && user_space::write_u32(Addr(clear_tid), 0).is_ok() {
-        futex::wake(Addr(clear_tid), 1, futex::ANY);
+        futex::wake_at(Addr(clear_tid));
     }
     let process = context.process();
     let last = {
@@ -125,9 +125,4 @@ fn tell_parent(process: &Arc<Process>, state: ExitState) {
         let _ = send_to_process(&parent, info);
     }
     parent.child_events.notify(crate::events::Events::IN);
-}
-
-/// Whether an address can be one of program memory at all.
-pub fn is_program_address(address: u64) -> bool {
-    user::check_range(address, 1).is_ok()
 }

@@ -78,7 +78,7 @@ pub fn sys_mmap(
             });
         }
         may_write = !shared || open.writable();
-        let mapping = file.mapping()?;
+        let mapping = file.mapping(shared)?;
         if shared && !mapping.may_write_shared() {
             if protection.write {
                 return Err(Errno::EPERM);

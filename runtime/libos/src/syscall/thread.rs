@@ -1,5 +1,6 @@
 //! Calls about the calling thread: ids, TLS, futexes, robust lists.
 
+use alloc::vec::Vec;
 use core::sync::atomic::Ordering::*;
 
 use casemate_platform::clock;
@@ -8,7 +9,7 @@ use linux_raw_sys::general as raw;
 
 use crate::errno::{Errno, Result};
 use crate::events::Deadline;
-use crate::ipc::futex;
+use crate::ipc::futex::{self, Key, Word};
 use crate::process::Context;
 use crate::user_space::{self, Addr};
 
@@ -93,6 +94,8 @@ pub fn sys_futex(
     let operation = operation as u32;
     let command = operation & COMMAND;
     let realtime = operation & CLOCK_REALTIME != 0;
+    let private = operation & raw::FUTEX_PRIVATE_FLAG != 0;
+    let word = |at: Addr| Word::of(at, private);
     if realtime && !matches!(command, raw::FUTEX_WAIT | raw::FUTEX_WAIT_BITSET) {
         return Err(Errno::ENOSYS);
     }
@@ -102,24 +105,22 @@ pub fn sys_futex(
                 0 => Deadline::NEVER,
                 at => Deadline::after(read_timespec(Addr(at))?),
             };
-            futex::wait(at, value, futex::ANY, deadline).map(|()| 0)
+            futex::wait(word(at)?, value, futex::ANY, deadline).map(|()| 0)
         }
         raw::FUTEX_WAIT_BITSET => {
             let deadline = match timeout {
                 0 => Deadline::NEVER,
                 at => absolute_deadline(read_timespec(Addr(at))?, realtime),
             };
-            futex::wait(at, value, third, deadline).map(|()| 0)
+            futex::wait(word(at)?, value, third, deadline).map(|()| 0)
         }
         raw::FUTEX_WAKE | raw::FUTEX_WAKE_BITSET => {
             let bitset = if command == raw::FUTEX_WAKE { futex::ANY } else { third };
-            if bitset == 0 || !at.0.is_multiple_of(4) {
+            if bitset == 0 {
                 return Err(Errno::EINVAL);
             }
-            if !crate::process::exit::is_program_address(at.0) {
-                return Err(Errno::EFAULT);
-            }
-            Ok(futex::wake(at, (value as i32).max(1) as usize, bitset))
+            let key = Key::of(at, private)?;
+            Ok(futex::wake(key, (value as i32).max(1) as usize, bitset))
         }
         raw::FUTEX_REQUEUE | raw::FUTEX_CMP_REQUEUE => {
             let (wake, moved) = (value as i32, timeout as u32 as i32);
@@ -127,15 +128,57 @@ pub fn sys_futex(
                 return Err(Errno::EINVAL);
             }
             let expected = (command == raw::FUTEX_CMP_REQUEUE).then_some(third);
-            futex::requeue(at, second, wake as usize, moved as usize, expected)
+            futex::requeue(word(at)?, word(second)?, wake as usize, moved as usize, expected)
         }
         raw::FUTEX_WAKE_OP => futex::wake_op(
-            at,
-            second,
+            word(at)?,
+            word(second)?,
             (value as i32).max(1) as usize,
             (timeout as i32).max(1) as usize,
             third,
         ),
         _ => Err(Errno::ENOSYS),
     }
+}
+
+/// FUTEX2_SIZE_U32 and FUTEX2_PRIVATE.
+const WAITV_SIZE_U32: u32 = 2;
+const WAITV_PRIVATE: u32 = 128;
+/// FUTEX_WAITV_MAX.
+const WAITV_LIMIT: usize = 128;
+
+/// futex_waitv(2).
+pub fn sys_futex_waitv(
+    _ctx: &Context,
+    waiters: Addr,
+    count: usize,
+    flags: u32,
+    timeout: Addr,
+    clock: i32,
+) -> Result<usize> {
+    if flags != 0 || count == 0 || count > WAITV_LIMIT || waiters.is_null() {
+        return Err(Errno::EINVAL);
+    }
+    let mut deadline = Deadline::NEVER;
+    if !timeout.is_null() {
+        let realtime = match clock as u32 {
+            raw::CLOCK_REALTIME => true,
+            raw::CLOCK_MONOTONIC => false,
+            _ => return Err(Errno::EINVAL),
+        };
+        deadline = absolute_deadline(read_timespec(timeout)?, realtime);
+    }
+    // All are looked at before the first address is.
+    let mut wanted = Vec::with_capacity(count);
+    for position in 0..count as u64 {
+        let [value, at, rest]: [u64; 3] = user_space::read(Addr(waiters.0.wrapping_add(position * 24)))?;
+        let (flags, reserved) = (rest as u32, rest >> 32);
+        if reserved != 0 || flags & !WAITV_PRIVATE != WAITV_SIZE_U32 || value >> 32 != 0 {
+            return Err(Errno::EINVAL);
+        }
+        wanted.push((Addr(at), flags & WAITV_PRIVATE != 0, value as u32));
+    }
+    let word = |(at, private, value)| Ok((Word::of(at, private)?, value));
+    let words: Vec<(Word, u32)> = wanted.into_iter().map(word).collect::<Result<_>>()?;
+    futex::wait_for_one(&words, deadline)
 }

@@ -34,7 +34,7 @@ int main(void) {
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, 262144);
     pthread_t thread;
-    SHOW_ERROR(pthread_create(&thread, &attributes, overflow, NULL));
+    if (pthread_create(&thread, &attributes, overflow, NULL)) return 1;
     pthread_join(thread, NULL);
     return 0;
 }

@@ -128,7 +128,7 @@ impl File for HostFile {
         Some(&self.at)
     }
 
-    fn mapping(&self) -> Result<Arc<dyn Mappable>> {
+    fn mapping(&self, _shared: bool) -> Result<Arc<dyn Mappable>> {
         let identity = (self.device, host::fd_stat(&self.fd)?.ino);
         Ok(Arc::new(HostMapping { fd: self.fd.clone(), identity, path: self.at.path_text() }))
     }

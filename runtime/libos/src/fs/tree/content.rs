@@ -9,8 +9,9 @@ use casemate_platform::sync::RwLock;
 use crate::errno::{Errno, Result};
 use crate::fs::image::ImageFile;
 use crate::fs::page::{PAGE_SIZE, Page};
-use crate::fs::turn::{Turn, TurnGuard};
+use crate::fs::turn::Turn;
 use crate::io::{Sink, Source};
+use crate::mm::{self, Coherence};
 
 const PAGE: u64 = PAGE_SIZE as u64;
 /// Largest file size.
@@ -22,6 +23,8 @@ pub struct Content {
     state: RwLock<State>,
     /// Writers and truncations come one at a time, so that a write is seen whole by other writers.
     writers: Turn,
+    /// Changes of a mapped file are made in its turn.
+    coherence: Coherence,
 }
 
 struct State {
@@ -69,7 +72,26 @@ impl Content {
     pub fn new(image: Option<Arc<ImageFile>>) -> Content {
         let size = image.as_ref().map_or(0, |image| image.size());
         let state = State { size, image_size: size, written: BTreeMap::new(), seals: seal::SEAL };
-        Content { image, state: RwLock::new(state), writers: Turn::new() }
+        Content { image, state: RwLock::new(state), writers: Turn::new(), coherence: Coherence::new() }
+    }
+
+    /// Zeros.
+    pub fn sized(size: u64) -> Content {
+        let content = Content::new(None);
+        content.state.write().size = size;
+        content
+    }
+
+    /// What keeps the mappings of it together.
+    pub fn coherence(&self) -> &Coherence {
+        &self.coherence
+    }
+
+    /// A mapping of it is made.
+    pub fn add_mapping(&self, identity: (u64, u64), shared: bool) {
+        self.coherence.add(identity, shared);
+        // Whoever did not see that yet has made his change: others look under the lock.
+        drop(self.state.write());
     }
 
     /// Size in bytes.
@@ -224,15 +246,35 @@ impl Content {
         Ok(())
     }
 
-    /// Puts `buffer[within..within + length]` at `offset` and makes the file at least that long. The caller has the turn.
+    /// Puts `buffer[within..within + length]` at `offset` and makes the file at least that long. The caller is the only writer.
     fn store(&self, offset: u64, buffer: &mut [u8; PAGE_SIZE], within: usize, length: usize) -> Result<()> {
+        if self.coherence.mapped() == 0 && self.put(offset, buffer, within, length, false)? {
+            return Ok(());
+        }
+        let turn = self.coherence.enter();
+        self.revoke(&turn, offset, offset + length as u64)?;
+        self.put(offset, buffer, within, length, true).map(drop)
+    }
+
+    /// The same without a look at mappings, which must be taken before, in the file's turn; false when that was not done and there are any.
+    fn put(
+        &self,
+        offset: u64,
+        buffer: &mut [u8; PAGE_SIZE],
+        within: usize,
+        length: usize,
+        in_turn: bool,
+    ) -> Result<bool> {
         let number = offset / PAGE;
-        // What the rest of the page holds, where it is not in memory yet; only the holder of the turn adds pages.
+        // What the rest of the page holds, where it is not in memory yet.
         let base = match self.piece(offset) {
             (_, Piece::Image) if length < PAGE_SIZE => Some(self.image_page(number)?),
             _ => None,
         };
         let mut state = self.state.write();
+        if !in_turn && self.coherence.mapped() != 0 {
+            return Ok(false);
+        }
         match state.written.get_mut(&number) {
             Some(page) => {
                 Page::change(page)?[within..within + length]
@@ -246,12 +288,11 @@ impl Content {
             }
         }
         state.size = state.size.max(offset + length as u64);
-        Ok(())
+        Ok(true)
     }
 
-    /// Writes back bytes of a shared mapping: what lies beyond the end is dropped.
+    /// Writes back bytes of a shared mapping; call in the file's turn. What lies beyond the end is dropped.
     pub fn write_back(&self, mut offset: u64, mut bytes: &[u8]) -> Result<()> {
-        let _turn = self.writers.take()?;
         let mut buffer = [0; PAGE_SIZE];
         while !bytes.is_empty() {
             let left = self.size().saturating_sub(offset);
@@ -261,7 +302,7 @@ impl Content {
                 break;
             }
             buffer[within..within + length].copy_from_slice(&bytes[..length]);
-            self.store(offset, &mut buffer, within, length)?;
+            self.put(offset, &mut buffer, within, length, true)?;
             bytes = &bytes[length..];
             offset += length as u64;
         }
@@ -273,29 +314,37 @@ impl Content {
         if size > SIZE_LIMIT {
             return Err(Errno::EFBIG);
         }
-        let turn = self.writers.take()?;
+        let _turn = self.writers.take()?;
+        let turn = self.coherence.enter();
         let old = self.size();
         let seals = self.seals();
         if size < old && seals & seal::SHRINK != 0 || size > old && seals & seal::GROW != 0 {
             return Err(Errno::EPERM);
         }
         if size < old {
+            self.revoke(&turn, size, old)?;
             // Only what stays of the last page needs zeros: if the file grows again, they show.
-            self.clear(size, old.min(size.next_multiple_of(PAGE)), &turn)?;
+            self.clear(size, old.min(size.next_multiple_of(PAGE)))?;
             let mut state = self.state.write();
             let gone = state.written.split_off(&size.div_ceil(PAGE));
             state.image_size = state.image_size.min(size);
             state.size = size;
             drop(state);
             drop(gone);
+            turn.cut(size)?;
         } else {
             self.state.write().size = size;
         }
         Ok(size != old)
     }
 
-    /// Makes `[start, end)` read as zeros: whole pages lose what they hold, the ends are written over.
-    fn clear(&self, start: u64, end: u64, _turn: &TurnGuard) -> Result<()> {
+    fn revoke(&self, turn: &mm::Turn, start: u64, end: u64) -> Result<()> {
+        turn.revoke(start, end, None, &|offset: u64, to: &mut [u8]| self.copy_out(offset, to))
+    }
+
+    /// Makes `[start, end)` read as zeros: whole pages lose what they hold, the ends are written over. Call in the file's turn;
+    /// no mapping shows them.
+    fn clear(&self, start: u64, end: u64) -> Result<()> {
         let end = end.min(self.size());
         if start >= end {
             return Ok(());
@@ -308,7 +357,7 @@ impl Content {
             if from < to && !matches!(self.piece(from).1, Piece::Zero) {
                 let size = self.size();
                 zeros.fill(0);
-                self.store(from, &mut zeros, (from % PAGE) as usize, (to - from) as usize)?;
+                self.put(from, &mut zeros, (from % PAGE) as usize, (to - from) as usize, true)?;
                 self.state.write().size = size;
             }
         }
@@ -329,11 +378,13 @@ impl Content {
 
     /// fallocate(2) with FALLOC_FL_PUNCH_HOLE or FALLOC_FL_ZERO_RANGE: zeros, and the size stays.
     pub fn punch(&self, start: u64, end: u64) -> Result<()> {
-        let turn = self.writers.take()?;
+        let _turn = self.writers.take()?;
+        let turn = self.coherence.enter();
         if self.seals() & (seal::WRITE | seal::FUTURE_WRITE) != 0 {
             return Err(Errno::EPERM);
         }
-        self.clear(start, end, &turn)
+        self.revoke(&turn, start, end.min(self.size()))?;
+        self.clear(start, end)
     }
 
     /// fallocate(2): makes the file at least `end` bytes long. Returns whether the size changed.

@@ -18,8 +18,8 @@ use crate::fs::image::ImageFile;
 use crate::fs::inode::Inode;
 use crate::fs::turn::Turn;
 use crate::io::{Sink, Source};
-use crate::mm::AddressSpace;
-use crate::process::{Process, all_processes};
+use crate::mm::Coherence;
+use crate::process::Process;
 use crate::stat::Stat;
 use crate::user_space::{self, Addr};
 
@@ -48,13 +48,11 @@ impl RegularFile {
         let content = self.content()?;
         let begin = if let WriteAt::Offset(offset) = at { offset } else { content.size() };
         check_offset(begin, source.remaining())?;
-        self.inode.gather()?;
         if source.remaining() > 0 {
             source.limit(caller::room(begin)?.min(usize::MAX as u64) as usize);
         }
         let done = content.write_at(source, at)?;
         if done.0 > 0 {
-            self.inode.refresh(done.1 - done.0 as u64, done.1)?;
             self.inode.contents_changed(caller::keeps_set_id());
         }
         Ok(done)
@@ -81,8 +79,9 @@ impl RegularFile {
 
     fn read_from(&self, sink: &mut Sink, offset: u64) -> Result<usize> {
         check_offset(offset, sink.remaining())?;
-        self.inode.gather()?;
-        let count = self.content()?.read_at(sink, offset)?;
+        let content = self.content()?;
+        content.coherence().gather(offset, offset + sink.remaining() as u64)?;
+        let count = content.read_at(sink, offset)?;
         if count > 0 && !self.no_atime() {
             self.inode.accessed();
         }
@@ -174,7 +173,7 @@ impl File for RegularFile {
     }
 
     fn truncate(&self, size: u64) -> Result<()> {
-        if self.inode.resize(size)? {
+        if self.content()?.set_size(size)? {
             self.inode.contents_changed(caller::keeps_set_id());
         }
         Ok(())
@@ -215,8 +214,8 @@ impl File for RegularFile {
         }
     }
 
-    fn mapping(&self) -> Result<Arc<dyn Mappable>> {
-        Ok(FileMapping::new(self.inode.clone(), self.at.path_text()))
+    fn mapping(&self, shared: bool) -> Result<Arc<dyn Mappable>> {
+        Ok(FileMapping::open(self.inode.clone(), self.at.path_text(), shared))
     }
 
     fn as_any(&self) -> &dyn Any {
@@ -232,54 +231,27 @@ impl Drop for RegularFile {
     }
 }
 
-/// What keeps a file and the shared mappings of it together.
-impl TreeInode {
-    /// Reads see, and writes come after, what was stored through shared mappings.
-    pub(super) fn gather(&self) -> Result<()> {
-        self.each_mapping(|space, identity| space.write_back_file(identity))
-    }
-
-    /// Cuts or extends the file; mappings lose the pages beyond its end. Returns whether the size changed.
-    pub(super) fn resize(&self, size: u64) -> Result<bool> {
-        self.gather()?;
-        let resized = self.content().ok_or(Errno::EINVAL)?.set_size(size)?;
-        if resized {
-            self.refresh(size, u64::MAX)?;
-            self.each_mapping(|space, identity| space.cut_file(identity, size))?;
-        }
-        Ok(resized)
-    }
-
-    /// Bytes `[start, end)` changed: shared mappings show them.
-    pub(super) fn refresh(&self, start: u64, end: u64) -> Result<()> {
-        self.each_mapping(|space, identity| space.refresh_file(identity, start, end))
-    }
-
-    fn each_mapping(&self, act: impl Fn(&AddressSpace, (u64, u64)) -> Result<()>) -> Result<()> {
-        if self.mappings.load(SeqCst) == 0 {
-            return Ok(());
-        }
-        let identity = (self.device(), self.number());
-        all_processes().iter().try_for_each(|each| act(&each.address_space(), identity))
-    }
-}
-
 /// A regular file as memory maps it.
 struct FileMapping {
     inode: Arc<TreeInode>,
     path: Vec<u8>,
+    shared: bool,
 }
 
 impl FileMapping {
-    fn new(inode: Arc<TreeInode>, path: Vec<u8>) -> Arc<FileMapping> {
-        inode.mappings.fetch_add(1, SeqCst);
-        Arc::new(FileMapping { inode, path })
+    fn open(inode: Arc<TreeInode>, path: Vec<u8>, shared: bool) -> Arc<FileMapping> {
+        if let Some(content) = inode.content() {
+            content.add_mapping((inode.device(), inode.number()), shared);
+        }
+        Arc::new(FileMapping { inode, path, shared })
     }
 }
 
 impl Drop for FileMapping {
     fn drop(&mut self) {
-        self.inode.mappings.fetch_sub(1, SeqCst);
+        if let Some(content) = self.inode.content() {
+            content.coherence().remove(self.shared);
+        }
     }
 }
 
@@ -298,6 +270,20 @@ impl Mappable for FileMapping {
             return Err(Errno::EPERM);
         }
         content.write_back(offset, bytes)?;
+        self.inode.contents_changed(true);
+        Ok(())
+    }
+
+    fn another(&self) -> Option<Arc<dyn Mappable>> {
+        Some(FileMapping::open(self.inode.clone(), self.path.clone(), self.shared))
+    }
+
+    fn coherence(&self) -> Option<&Coherence> {
+        self.inode.content().map(Content::coherence)
+    }
+
+    fn punch(&self, start: u64, end: u64) -> Result<()> {
+        self.inode.content().ok_or(Errno::EIO)?.punch(start, end)?;
         self.inode.contents_changed(true);
         Ok(())
     }

@@ -5,7 +5,7 @@ use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::any::Any;
-use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::*};
+use core::sync::atomic::{AtomicBool, Ordering::*};
 
 use casemate_index::{FileKind, InodeNumber};
 use casemate_platform::sync::{Mutex, Once};
@@ -39,8 +39,6 @@ pub struct TreeInode {
     xattrs: Mutex<Option<Xattrs>>,
     locks: FileLocks,
     attachment: Attachment,
-    /// Mappings of the contents.
-    pub(super) mappings: AtomicUsize,
 }
 
 type Xattrs = BTreeMap<Box<[u8]>, Box<[u8]>>;
@@ -151,7 +149,6 @@ impl TreeInode {
             xattrs: Mutex::new(xattrs),
             locks: FileLocks::new(),
             attachment: Attachment::default(),
-            mappings: AtomicUsize::new(0),
         })
     }
 
@@ -474,7 +471,7 @@ impl Inode for TreeInode {
             return Err(Errno::EPERM);
         }
         let resized = match change.size {
-            Some(size) => self.resize(size)?,
+            Some(size) => self.content().ok_or(Errno::EINVAL)?.set_size(size)?,
             None => false,
         };
         let now = Timestamp::now();
