@@ -22,6 +22,8 @@ DEBIAN_SUITE = "bookworm"
 DEBIAN_PACKAGES = (
     "base-files,base-passwd,libc-bin,dash,coreutils,findutils,grep,sed,gzip,tar,hostname,diffutils,procps,python3"
 )
+# What larger programs need on top of that.
+PROGRAM_PACKAGES = f"{DEBIAN_PACKAGES},sqlite3,python3-numpy,gcc,libc6-dev"
 # The packages' maintainer scripts do not run in the extract variant; these are the results that programs need.
 _DEBIAN_HOOKS = (
     'cp "$1/usr/share/base-passwd/passwd.master" "$1/etc/passwd"',
@@ -122,6 +124,11 @@ def debian_tar(packages: str = DEBIAN_PACKAGES, name: str = "debian.tar") -> Pat
         )
 
     return cached(name, [DEBIAN_SUITE, packages, _DEBIAN_HOOKS, 2], make)
+
+
+def programs_tar() -> Path:
+    """The same with numpy, sqlite3 and gcc."""
+    return debian_tar(PROGRAM_PACKAGES, "programs.tar")
 
 
 def unpacked(tar: Path) -> Path:

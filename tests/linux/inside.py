@@ -134,13 +134,14 @@ def _shield(directory: Path, image: Image) -> None:
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **cache})
     if done.returncode:
         raise InsideUnavailableError(f"casemate build failed:\n{done.stderr}")
-    _unpack_bundle(output, image.bundle)
+    unpack_bundle(output, image.bundle)
     sign_bundle(image.bundle)
     shutil.rmtree(output)
     shutil.rmtree(directory / "cache", ignore_errors=True)
 
 
-def _unpack_bundle(output: Path, bundle: Path) -> None:
+def unpack_bundle(output: Path, bundle: Path) -> None:
+    """Writes the files of /casemate/ of the shielded image in an OCI layout to a directory, which is made."""
     from casemate.image.references import parse_reference
     from casemate.image.shielded import read_bundle
     from casemate.image.sources import open_source
