@@ -3,6 +3,7 @@
 pub mod epoll;
 pub mod eventfd;
 pub mod futex;
+pub mod pidfd;
 pub mod pipe;
 
 use core::sync::atomic::{AtomicU64, Ordering::*};

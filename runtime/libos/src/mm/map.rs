@@ -113,7 +113,7 @@ impl AddressSpace {
         let is_memory = request.shared && request.file.is_none();
         let is_shared_file = request.shared && !is_memory;
         if is_memory {
-            request.file = Some((SharedMemory::new(length), 0));
+            request.file = Some((SharedMemory::sized(length), 0));
         }
         if let Some((_, offset)) = &request.file {
             offset.checked_add(length).filter(|end| *end <= i64::MAX as u64).ok_or(Errno::EOVERFLOW)?;

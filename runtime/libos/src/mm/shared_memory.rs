@@ -31,7 +31,7 @@ pub struct SharedMemory {
 
 impl SharedMemory {
     /// Zeros, for a first mapping of so many bytes.
-    pub fn new(length: u64) -> Arc<dyn Mappable> {
+    pub fn sized(length: u64) -> Arc<dyn Mappable> {
         let object = Object { number: NEXT.fetch_add(1, Relaxed), content: Content::sized(length) };
         Self::hold(Arc::new(object), true)
     }

@@ -10,8 +10,9 @@ use casemate_platform::extended_state::ExtendedState;
 use casemate_platform::{log, thread};
 use linux_raw_sys::general as raw;
 
-use super::{Context, Gate, Process, ProcessParts, Thread, new_id, run};
+use super::{Context, Fd, Gate, Process, ProcessParts, Thread, new_id, run};
 use crate::errno::{Errno, Result};
+use crate::ipc::pidfd::PidFile;
 use crate::user_space::{self, Addr};
 
 bitflags! {
@@ -54,6 +55,8 @@ pub struct CloneArguments {
     pub stack_pointer: u64,
     /// Thread pointer (SETTLS).
     pub tls: u64,
+    /// Where the child's descriptor goes (PIDFD).
+    pub pidfd: Addr,
     /// Where the parent's view of the child's id goes (PARENT_SETTID).
     pub parent_tid: Addr,
     /// The child's id word (CHILD_SETTID, CHILD_CLEARTID).
@@ -75,7 +78,11 @@ fn check(arguments: &CloneArguments) -> Result<()> {
     if flags.intersects(CloneFlags::NEW_NAMESPACES | CloneFlags::INTO_CGROUP) {
         return Err(Errno::EPERM);
     }
-    if flags.intersects(CloneFlags::PIDFD | CloneFlags::PTRACE) {
+    let pidfd = flags.contains(CloneFlags::PIDFD);
+    if flags.contains(CloneFlags::PTRACE)
+        || pidfd && flags.intersects(CloneFlags::THREAD | CloneFlags::DETACHED)
+        || pidfd && flags.contains(CloneFlags::PARENT_SETTID) && arguments.pidfd == arguments.parent_tid
+    {
         return Err(Errno::EINVAL);
     }
     if !flags.contains(CloneFlags::VM) {
@@ -113,10 +120,14 @@ pub fn clone(context: &Context, arguments: &CloneArguments) -> Result<usize> {
     if flags.contains(CloneFlags::CHILD_SETTID) {
         user_space::write_u32(arguments.child_tid, id)?;
     }
+    let pidfd = give_pidfd(context, arguments, &process)?;
     if is_new {
         adopt(context, flags, &process);
     }
     start(context, arguments, child.clone()).inspect_err(|_| {
+        if let Some(fd) = pidfd {
+            let _ = context.process().files().remove(fd);
+        }
         process.threads.lock().retain(|other| other.tid() != id);
         if is_new {
             context.process().children.lock().retain(|other| other.pid != id);
@@ -127,6 +138,19 @@ pub fn clone(context: &Context, arguments: &CloneArguments) -> Result<usize> {
         gate.wait_through_signals(context.thread);
     }
     Ok(id as usize)
+}
+
+/// CLONE_PIDFD: a descriptor of the child for the parent.
+fn give_pidfd(context: &Context, arguments: &CloneArguments, child: &Arc<Process>) -> Result<Option<Fd>> {
+    if !arguments.flags.contains(CloneFlags::PIDFD) {
+        return Ok(None);
+    }
+    let files = context.process().files();
+    let fd = files.add(PidFile::new(child, false), true)?;
+    user_space::write_u32(arguments.pidfd, fd.0 as u32).inspect_err(|_| {
+        let _ = files.remove(fd);
+    })?;
+    Ok(Some(fd))
 }
 
 fn new_process(

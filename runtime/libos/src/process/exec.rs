@@ -11,6 +11,7 @@ use super::{Credentials, ProgramImage};
 use crate::errno::{Errno, Result};
 use crate::file::{Mappable, OpenFlags};
 use crate::fs::access::{self, EXECUTE};
+use crate::fs::tree::{RunningText, TreeInode};
 use crate::fs::walk::Walk;
 use crate::fs::{FsView, Location};
 use crate::mm::AddressSpace;
@@ -81,6 +82,7 @@ pub struct Prepared<'a> {
     request: Request<'a>,
     execfn: Vec<u8>,
     place: Location,
+    text: Option<RunningText>,
     headers: Headers,
 }
 
@@ -88,13 +90,15 @@ pub struct Prepared<'a> {
 pub fn prepare(mut request: Request) -> Result<Prepared> {
     let execfn = request.path.clone();
     let (place, file) = resolve(&mut request)?;
+    let inode = place.inode().as_any().downcast_ref::<TreeInode>().and_then(TreeInode::shared);
+    let text = inode.map(|inode| inode.run()).transpose()?;
     let headers = Headers::read(file, |path| Ok(open(&request, path)?.1))?;
-    Ok(Prepared { request, execfn, place, headers })
+    Ok(Prepared { request, execfn, place, text, headers })
 }
 
 /// Loads the program into an address space of its own.
 pub fn load(prepared: Prepared) -> Result<Program> {
-    let Prepared { request, execfn, place, headers } = prepared;
+    let Prepared { request, execfn, place, text, headers } = prepared;
     let space = Arc::new(AddressSpace::new());
     let start = ProgramStart {
         arguments: &request.arguments,
@@ -114,6 +118,7 @@ pub fn load(prepared: Prepared) -> Result<Program> {
         arguments: request.arguments,
         environment: request.environment,
         auxiliary: loaded.auxiliary,
+        text,
     };
     Ok(Program { space, registers, image })
 }

@@ -92,6 +92,7 @@ fn end_process(process: &Arc<Process>) {
         }
     }
     process.ended.store(true, SeqCst);
+    process.end_events.notify(crate::events::Events::IN);
     tell_parent(process, state);
 }
 

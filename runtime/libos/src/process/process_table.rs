@@ -9,6 +9,7 @@ use casemate_platform::sync::{Mutex, RwLock};
 
 use super::{Credentials, FileTable, Limits, Thread};
 use crate::events::{Events, Pollee, Waiter, asleep};
+use crate::fs::tree::RunningText;
 use crate::fs::{FsView, Location};
 use crate::mm::AddressSpace;
 use crate::signal::ProcessSignals;
@@ -53,6 +54,10 @@ pub struct Process {
     pub thread_events: Pollee,
     /// All threads are gone and the process waits to be waited for.
     pub ended: AtomicBool,
+    /// Notified when the process has ended; pidfds watch it.
+    pub end_events: Arc<Pollee>,
+    /// It was waited for: only who still holds it knows of it.
+    pub reaped: AtomicBool,
     /// Opened when a vfork child no longer uses its parent's memory.
     vfork_gate: Mutex<Option<Arc<Gate>>>,
     /// What it runs, for /proc.
@@ -143,6 +148,8 @@ pub struct ProgramImage {
     pub environment: Vec<Vec<u8>>,
     /// The auxiliary vector.
     pub auxiliary: Vec<[u64; 2]>,
+    /// Keeps the executable from being written to.
+    pub text: Option<RunningText>,
 }
 
 impl Process {
@@ -164,6 +171,8 @@ impl Process {
             session: AtomicU32::new(pid),
             thread_events: Pollee::new(),
             ended: AtomicBool::new(false),
+            end_events: Arc::new(Pollee::new()),
+            reaped: AtomicBool::new(false),
             vfork_gate: Mutex::new(parts.vfork_gate),
             image: RwLock::new(parts.image),
             limits: parts.limits,
@@ -201,6 +210,7 @@ impl Process {
 
     /// Takes it off the table: nobody can name it any more, though a thread of it may be about to leave still.
     pub fn forget(&self) {
+        self.reaped.store(true, SeqCst);
         PROCESSES.lock().remove(&self.pid);
     }
 

@@ -41,10 +41,13 @@ pub fn sys_execveat(
     environment: Addr,
     flags: u32,
 ) -> Result<usize> {
+    let path = read_path(path.0)?;
+    if path.is_empty() && flags & EMPTY_PATH == 0 {
+        return Err(Errno::ENOENT);
+    }
     if flags & !(EMPTY_PATH | NO_FOLLOW) != 0 {
         return Err(Errno::EINVAL);
     }
-    let path = read_path(path.0)?;
     let found = if path.is_empty() && flags & EMPTY_PATH != 0 {
         resolve::base(ctx, directory)?
     } else {

@@ -16,6 +16,7 @@ mod memory;
 mod message;
 mod open;
 mod path;
+mod pidfd;
 mod pipe;
 mod poll;
 mod positioned;

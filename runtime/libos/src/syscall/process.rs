@@ -5,8 +5,11 @@ use core::sync::atomic::Ordering::*;
 use linux_raw_sys::general as raw;
 
 use crate::errno::{Errno, Result};
+use crate::ipc::pidfd::PidFile;
 use crate::process::exit::{begin_exit, end_thread};
-use crate::process::{CloneArguments, Context, ExitState, WaitOptions, Waited, Which, clone, wait_for_child};
+use crate::process::{
+    CloneArguments, Context, ExitState, Fd, WaitOptions, Waited, Which, clone, wait_for_child,
+};
 use crate::user_space::{self, Addr};
 
 const SIGNAL_MASK: u64 = 0xff;
@@ -17,6 +20,7 @@ fn arguments(flags: u64, stack_pointer: u64, parent_tid: Addr, child_tid: Addr, 
         exit_signal: (flags & SIGNAL_MASK) as u32,
         stack_pointer,
         tls,
+        pidfd: parent_tid,
         parent_tid,
         child_tid,
     }
@@ -53,7 +57,8 @@ pub fn sys_clone3(ctx: &Context, at: Addr, size: usize) -> Result<usize> {
             return Err(Errno::E2BIG);
         }
     }
-    let [flags, _, child_tid, parent_tid, exit_signal, stack, stack_size, tls, _, set_tid_size, _] = words;
+    let [flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, _, set_tid_size, _] =
+        words;
     if flags & SIGNAL_MASK != 0 || exit_signal > 64 || set_tid_size != 0 || (stack == 0) != (stack_size == 0)
     {
         return Err(Errno::EINVAL);
@@ -61,6 +66,7 @@ pub fn sys_clone3(ctx: &Context, at: Addr, size: usize) -> Result<usize> {
     let mut request =
         arguments(flags, stack.wrapping_add(stack_size), Addr(parent_tid), Addr(child_tid), tls);
     request.exit_signal = exit_signal as u32;
+    request.pidfd = Addr(pidfd);
     clone(ctx, &request)
 }
 
@@ -133,20 +139,26 @@ pub fn sys_waitid(ctx: &Context, kind: u32, id: u32, info: Addr, options: u32, u
     if options & !known != 0 || options & (raw::WEXITED | raw::WSTOPPED | raw::WCONTINUED) == 0 {
         return Err(Errno::EINVAL);
     }
+    let mut no_hang = None;
     let which = match (kind, id) {
         (raw::P_ALL, _) => Which::Any,
-        (raw::P_PID, 0) | (raw::P_PIDFD, _) => return Err(Errno::EINVAL),
+        (raw::P_PID, 0) => return Err(Errno::EINVAL),
+        (raw::P_PIDFD, fd) => Which::Pid(pidfd_target(ctx, Fd(fd as i32), &mut no_hang)?),
         (raw::P_PID, pid) => Which::Pid(pid),
         (raw::P_PGID, 0) => Which::Group(ctx.process().group.load(Relaxed)),
         (raw::P_PGID, group) => Which::Group(group),
         _ => return Err(Errno::EINVAL),
     };
+    let busy = no_hang.filter(|_| options & raw::WNOHANG == 0);
     let options = WaitOptions {
-        no_hang: options & raw::WNOHANG != 0,
+        no_hang: options & raw::WNOHANG != 0 || busy.is_some(),
         keep: options & raw::WNOWAIT != 0,
         exited: options & raw::WEXITED != 0,
     };
     let waited = wait_for_child(ctx, which, options)?;
+    if let (None, Some(error)) = (&waited, busy) {
+        return Err(error);
+    }
     if !usage.is_null() {
         user_space::zero(usage, 144)?;
     }
@@ -154,6 +166,17 @@ pub fn sys_waitid(ctx: &Context, kind: u32, id: u32, info: Addr, options: u32, u
         user_space::write(info, &child_info(waited))?;
     }
     Ok(0)
+}
+
+/// The process of a pidfd; a descriptor with O_NONBLOCK says `EAGAIN` where the call would wait.
+fn pidfd_target(ctx: &Context, fd: Fd, busy: &mut Option<Errno>) -> Result<u32> {
+    if fd.0 < 0 {
+        return Err(Errno::EINVAL);
+    }
+    let file = ctx.process().files().get(fd)?;
+    let pidfd = file.as_any().downcast_ref::<PidFile>().ok_or(Errno::EBADF)?;
+    *busy = file.status().nonblocking().then_some(Errno::EAGAIN);
+    Ok(pidfd.pid)
 }
 
 /// siginfo_t of a child that ended: signo errno code pid uid status; all zero when there is none.

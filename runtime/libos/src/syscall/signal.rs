@@ -208,7 +208,7 @@ fn sender(ctx: &Context, signal: Signal, code: i32) -> SignalInfo {
     SignalInfo::from_process(signal, code, ctx.process().pid, ctx.process().credentials.read().uid)
 }
 
-fn check_permission(ctx: &Context, target: &Process) -> Result<()> {
+pub(super) fn check_permission(ctx: &Context, target: &Process) -> Result<()> {
     let sender = ctx.process().credentials.read().clone();
     let target = target.credentials.read().clone();
     if can_signal(&sender, &target) { Ok(()) } else { Err(Errno::EPERM) }
@@ -285,7 +285,7 @@ pub fn sys_tkill(ctx: &Context, tid: i32, number: u32) -> Result<usize> {
 }
 
 /// Reads a program's siginfo for another; only codes that no kernel sends are allowed.
-fn read_info(ctx: &Context, number: u32, at: Addr, target: u32) -> Result<SignalInfo> {
+pub(super) fn read_info(ctx: &Context, number: u32, at: Addr, target: u32) -> Result<SignalInfo> {
     let signal = Signal::new(number)?;
     let mut bytes = [0; 128];
     user_space::copy_in(&mut bytes, at)?;

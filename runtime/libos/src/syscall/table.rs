@@ -8,8 +8,8 @@ use alloc::string::String;
 use super::argument::{Argument, PathAddr};
 use super::{
     attributes, descriptor, directory, epoll, eventfd, exec, identity, limits, link, lock, memfd, memory,
-    message, open, path, pipe, poll, positioned, prctl, process, process_memory, read_write, scheduling,
-    signal, socket, splice, stat, statfs, system, thread, time, timer, transfer, xattr,
+    message, open, path, pidfd, pipe, poll, positioned, prctl, process, process_memory, read_write,
+    scheduling, signal, socket, splice, stat, statfs, system, thread, time, timer, transfer, xattr,
 };
 use crate::errno::{Errno, Result};
 use crate::process::{Context, Fd};
@@ -328,9 +328,12 @@ syscalls! {
     331 pkey_free(key: i32) = memory::sys_pkey_free [partly "always EINVAL"]
     332 statx(directory: Fd, path: PathAddr, flags: u32, mask: u32, at: Addr) = stat::sys_statx [full]
     334 rseq(at: Addr, length: u32, flags: i32, signature: u32) = system::sys_rseq [partly "always ENOSYS"]
+    424 pidfd_send_signal(fd: Fd, signal: u32, at: Addr, flags: u32) = pidfd::sys_pidfd_send_signal [partly "whole processes only"]
+    434 pidfd_open(pid: i32, flags: u32) = pidfd::sys_pidfd_open [partly "no PIDFD_THREAD"]
     435 clone3(at: Addr, size: usize) = process::sys_clone3 [partly "as clone"]
     436 close_range(first: u32, last: u32, flags: u32) = open::sys_close_range [full]
     437 openat2(directory: Fd, path: PathAddr, at: Addr, size: usize) = open::sys_openat2 [full]
+    438 pidfd_getfd(fd: Fd, target: Fd, flags: u32) = pidfd::sys_pidfd_getfd [full]
     439 faccessat2(directory: Fd, path: PathAddr, mode: u32, flags: u32) = path::sys_faccessat2 [full]
     441 epoll_pwait2(epoll: Fd, events: Addr, count: i32, timeout: Addr, mask: Addr, size: usize) = epoll::sys_epoll_pwait2 [full]
     449 futex_waitv(waiters: Addr, count: usize, flags: u32, timeout: Addr, clock: i32) = thread::sys_futex_waitv [full]

@@ -37,6 +37,9 @@ impl RegularFile {
     /// Opens `inode`, found at `at`.
     pub fn open(at: Location, inode: Arc<TreeInode>, flags: OpenFlags) -> Arc<dyn File> {
         let status = StatusFlags::new(flags);
+        if flags.writable() {
+            inode.writers.fetch_add(1, SeqCst);
+        }
         Arc::new(RegularFile { at, inode, status, position: AtomicU64::new(0), turn: Turn::new() })
     }
 
@@ -225,6 +228,9 @@ impl File for RegularFile {
 
 impl Drop for RegularFile {
     fn drop(&mut self) {
+        if self.status.get().writable() {
+            self.inode.writers.fetch_sub(1, SeqCst);
+        }
         if let Some(locks) = self.locks() {
             locks.release_description(core::ptr::from_ref(self) as usize);
         }

@@ -5,7 +5,7 @@ use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::any::Any;
-use core::sync::atomic::{AtomicBool, Ordering::*};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::*};
 
 use casemate_index::{FileKind, InodeNumber};
 use casemate_platform::sync::{Mutex, Once};
@@ -39,6 +39,10 @@ pub struct TreeInode {
     xattrs: Mutex<Option<Xattrs>>,
     locks: FileLocks,
     attachment: Attachment,
+    /// Open descriptions that may write to it.
+    pub(super) writers: AtomicUsize,
+    /// Processes that run it.
+    pub(super) running: AtomicUsize,
 }
 
 type Xattrs = BTreeMap<Box<[u8]>, Box<[u8]>>;
@@ -149,7 +153,14 @@ impl TreeInode {
             xattrs: Mutex::new(xattrs),
             locks: FileLocks::new(),
             attachment: Attachment::default(),
+            writers: AtomicUsize::new(0),
+            running: AtomicUsize::new(0),
         })
+    }
+
+    /// Itself, shared.
+    pub fn shared(&self) -> Option<Arc<TreeInode>> {
+        self.itself.upgrade()
     }
 
     /// Inode number.
@@ -527,7 +538,15 @@ impl Inode for TreeInode {
     fn open(&self, at: &Location, flags: OpenFlags) -> Result<Arc<dyn File>> {
         let itself = self.itself.upgrade().ok_or(Errno::ENOENT)?;
         match &self.body {
-            Body::Regular(_) => Ok(RegularFile::open(at.clone(), itself, flags)),
+            Body::Regular(_) => {
+                let file = RegularFile::open(at.clone(), itself, flags);
+                // Counted as a writer before: either this or the program's start sees the other.
+                if flags.writable() && self.running.load(SeqCst) != 0 {
+                    Err(Errno::ETXTBSY)
+                } else {
+                    Ok(file)
+                }
+            }
             Body::Special(FileType::CharacterDevice, device) => devices::open(*device, at, flags),
             _ => Err(Errno::ENXIO),
         }

@@ -7,10 +7,12 @@ mod content;
 mod directory;
 mod file;
 mod inode;
+mod running;
 
 pub use content::{Content, WriteAt, seal};
 pub use file::RegularFile;
 pub use inode::TreeInode;
+pub use running::RunningText;
 
 use alloc::sync::{Arc, Weak};
 use core::sync::atomic::{AtomicU64, Ordering::*};
