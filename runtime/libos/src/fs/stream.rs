@@ -16,6 +16,7 @@ use crate::errno::{Errno, Result};
 use crate::events::{Events, Poller, blocking_on, poll_host};
 use crate::file::{File, OpenFlags, StatusFlags, Whence};
 use crate::io::{Sink, Source};
+use crate::ipc::raise_broken_pipe;
 use crate::process::FIRST_PROCESS;
 use crate::stat::{FileType, Stat};
 use crate::user_space::{self, Addr};
@@ -188,8 +189,14 @@ impl File for StandardStream {
             return Ok(0);
         }
         self.check_ready(Events::OUT)?;
-        source.send(host::TRANSFER_LIMIT, |bytes| {
+        let sent = source.send(host::TRANSFER_LIMIT, |bytes| {
             blocking_on(&self.fd, Events::OUT, || host::fd_write(&self.fd, bytes))
+        });
+        // The loader ignores the host's SIGPIPE: whether the program does is known here.
+        sent.inspect_err(|error| {
+            if *error == Errno::EPIPE {
+                raise_broken_pipe();
+            }
         })
     }
 
