@@ -1,4 +1,5 @@
-"""Runs the micro-benchmarks and program starts natively (chroot) and inside, and prints the ratios."""
+"""``python -m bench [PART…]``: programs natively (chroot) and inside, as ratios; then what a build costs, what must not
+depend on size, and containers under an engine. Without PART all of them."""
 
 from __future__ import annotations
 
@@ -8,9 +9,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from tests import images
+
+from bench import building, engines, scale
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 MANIFEST = '[libos]\nentrypoint = "{program}"\n[loader]\nargv = [{arguments}]\n'
@@ -58,21 +62,38 @@ def numbers(command: list[str]) -> dict[str, float]:
     return {name: float(value) for name, value in (line.split() for line in output.splitlines())}
 
 
+def programs(place: Path) -> None:
+    """Rows for calls and starts; `place` is a directory for what it makes."""
+    root = copy_of_rootfs(place)
+    native = ["chroot", str(root)]
+    print(f"{'work':28} {'native':>12} {'inside':>12} {'ratio':>7}")
+    inside_micro = numbers(loader_command(root, place, ["/usr/bin/micro"]))
+    for work, value in numbers([*native, "/usr/bin/micro"]).items():
+        print(f"{work:28} {value:9.1f} ns {inside_micro[work]:9.1f} ns {inside_micro[work] / value:6.2f}x")
+    for work, command in STARTS.items():
+        inside = least_ms(loader_command(root, place, command))
+        outside = least_ms([*native, *command])
+        print(f"{work:28} {outside:9.1f} ms {inside:9.1f} ms {inside / outside:6.2f}x")
+
+
+PARTS: dict[str, Callable[[Path], None]] = {
+    "programs": programs,
+    "scale": scale.main,
+    "building": building.main,
+    "engines": engines.main,
+}
+
+
 def main() -> None:
+    wanted = sys.argv[1:] or list(PARTS)
+    if unknown := [name for name in wanted if name not in PARTS]:
+        sys.exit(f"bench: no part '{unknown[0]}'; the parts are {', '.join(PARTS)}")
     if os.geteuid() != 0:
         sys.exit("bench: the native side uses chroot: run as root")
-    with tempfile.TemporaryDirectory(prefix="casemate-bench-") as name:
-        place = Path(name)
-        root = copy_of_rootfs(place)
-        native = ["chroot", str(root)]
-        print(f"{'work':28} {'native':>12} {'inside':>12} {'ratio':>7}")
-        inside_micro = numbers(loader_command(root, place, ["/usr/bin/micro"]))
-        for work, value in numbers([*native, "/usr/bin/micro"]).items():
-            print(f"{work:28} {value:9.1f} ns {inside_micro[work]:9.1f} ns {inside_micro[work] / value:6.2f}x")
-        for work, command in STARTS.items():
-            inside = least_ms(loader_command(root, place, command))
-            outside = least_ms([*native, *command])
-            print(f"{work:28} {outside:9.1f} ms {inside:9.1f} ms {inside / outside:6.2f}x")
+    for name in wanted:
+        with tempfile.TemporaryDirectory(prefix="casemate-bench-") as place:
+            print(f"\n{name}", flush=True)
+            PARTS[name](Path(place))
 
 
 if __name__ == "__main__":
