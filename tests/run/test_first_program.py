@@ -83,3 +83,9 @@ def test_python_writes_a_file_and_reads_a_directory(python_image: str) -> None:
     done = casemate("run", python_image, "--", "-c", program)
     assert done.stdout == b"100000 100000 True True 1\n", done.stderr
     assert not Path("/tmp/note").exists()
+
+
+def test_python_starts_python_though_both_are_linked_to_the_same_addresses(python_image: str) -> None:
+    program = "import subprocess, sys; print(subprocess.run([sys.executable, '-c', 'print(1 + 1)']).returncode)"
+    done = casemate("run", python_image, "--", "-c", program)
+    assert (done.returncode, done.stdout) == (0, b"2\n0\n"), done.stderr
