@@ -64,7 +64,7 @@ def parse_arguments(arguments: list[str]) -> tuple[str, RunOptions]:
     parsed = parser.parse_args(own)
     return parsed.image, RunOptions(
         platform=parsed.platform,
-        fuses=os.path.abspath(parsed.fuses or _default_fuses()),
+        fuses=None if parsed.platform == "direct" else os.path.abspath(parsed.fuses or _default_fuses()),
         trace=parsed.trace,
         stats=parsed.stats,
         hostname=parsed.hostname,

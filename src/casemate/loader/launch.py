@@ -29,7 +29,7 @@ class Volume:
 class RunOptions:
     platform: str = "auto"
     fuses: str | None = None
-    """The software device's fuse file."""
+    """The software device's fuse file; None where that device is not used."""
     trace: bool = False
     stats: bool = False
     hostname: str | None = None
