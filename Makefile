@@ -102,7 +102,7 @@ test: install system-test
 	$(BIN)/python -m pytest -m "not long"
 
 test-long: install system-test
-	CASEMATE_LIES=10000000 cargo test --quiet --release --workspace $(addprefix --exclude ,$(HOST_UNTESTED))
+	CASEMATE_LIES=10000000 CASEMATE_MUTATIONS=20000 cargo test --quiet --release --workspace $(addprefix --exclude ,$(HOST_UNTESTED))
 	$(BIN)/python -m pytest
 
 lint: install

@@ -165,13 +165,18 @@ fn sealing_a_body_gives_the_writers_file() {
     assert!(file == merged.bytes && digest == merged.root_digest);
 }
 
+/// How many inputs each property is tried with; `make test-long` sets more.
+fn cases() -> u32 {
+    std::env::var("CASEMATE_MUTATIONS").ok().and_then(|number| number.parse().ok()).unwrap_or(600)
+}
+
 /// Places in the body, and what is put there.
 fn mutations() -> impl Strategy<Value = Vec<(prop::sample::Index, u8, u8)>> {
     prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0..4u8), 1..20)
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(600))]
+    #![proptest_config(ProptestConfig::with_cases(cases()))]
 
     #[test]
     fn authentic_nonsense_is_an_error_and_no_panic(mutations in mutations(), near in any::<bool>()) {
