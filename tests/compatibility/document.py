@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import gzip
 import tomllib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -89,10 +90,9 @@ def write(suite: Suite) -> None:
 
 
 def version(suite: Suite) -> str:
-    """The suite's package version."""
-    status = (suite.rootfs / "var/lib/dpkg/status").read_text()
-    package = status.split("Package: libpython3.11-testsuite\n", 1)[1]
-    return package.split("\nVersion: ", 1)[1].split("\n", 1)[0]
+    """The suite's package version, from the first line of its changelog: `python3.11 (VERSION) …`."""
+    with gzip.open(suite.rootfs / "usr/share/doc/libpython3.11-testsuite/changelog.Debian.gz", "rt") as changelog:
+        return changelog.readline().split("(", 1)[1].split(")", 1)[0]
 
 
 def explained(module: Module, reasons: Iterable[Reason]) -> dict[str, int]:
@@ -125,7 +125,7 @@ def render(modules: list[Module], reasons: list[Reason], suite_version: str) -> 
 _HEAD = """# CPython's own test suite
 
 Written by `make compatibility` (`tests/compatibility/`); do not edit. The suite is Debian's libpython3.11-testsuite
-{version}, run by Debian's own python3.11, one process a module (`python3 -m test -v MODULE`), natively and as a shielded
+{version} (which has no test_sqlite3), run by Debian's own python3.11, one process a module (`python3 -m test -v MODULE`), natively and as a shielded
 image on the `direct` platform.
 
 - Both sides have the same root file system with a writable layer, /proc and /dev, user 1000, a network of loopback only, and
