@@ -210,11 +210,12 @@ fn start(context: &Context, arguments: &CloneArguments, child: Arc<Thread>) -> R
     }
     {
         let process = child.process();
-        let mut threads = process.threads.lock();
-        if process.exit_state.lock().is_some() {
+        // The order in which an ending thread takes them.
+        let exit_state = process.exit_state.lock();
+        if exit_state.is_some() {
             return Err(Errno::EAGAIN);
         }
-        threads.push(child.clone());
+        process.threads.lock().push(child.clone());
     }
     thread::spawn(move |handle| {
         child.set_handle(handle);
