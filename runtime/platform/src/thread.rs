@@ -173,7 +173,13 @@ pub fn spawn(main: impl FnOnce(Arc<ThreadHandle>) + Send + 'static) -> Result<Ar
 static PENDING: Mutex<Vec<u32>> = Mutex::new(Vec::new());
 
 fn take_pending(number: u32) -> bool {
-    let mut pending = PENDING.lock();
+    // Only spins: a thread that enters has no area yet, without which it cannot give the processor away.
+    let mut pending = loop {
+        match PENDING.try_lock() {
+            Some(pending) => break pending,
+            None => core::hint::spin_loop(),
+        }
+    };
     match pending.iter().position(|&candidate| candidate == number) {
         Some(position) => pending.swap_remove(position) == number,
         None => false,
