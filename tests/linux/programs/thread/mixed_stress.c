@@ -1,5 +1,5 @@
 // Four threads open, map, write, signal each other and close for a while, in rounds: afterwards the process has as many
-// descriptors, threads and mappings as before, and nothing is lost. CASEMATE_STRESS_SECONDS makes it longer.
+// descriptors, threads and mappings as before, and nothing is lost. The argument is for how many seconds.
 #include "show.h"
 #include <dirent.h>
 #include <poll.h>
@@ -128,8 +128,8 @@ static void work(long milliseconds) {
     }
 }
 
-int main(void) {
-    const char *seconds = getenv("CASEMATE_STRESS_SECONDS");
+int main(int argc, char **argv) {
+    const char *seconds = argc > 1 ? argv[1] : NULL;
     struct sigaction action = {.sa_handler = count, .sa_flags = SA_RESTART};
     MUST(sigaction(SIGUSR1, &action, NULL));
     work(200);
