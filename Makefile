@@ -113,6 +113,7 @@ lint: install
 	cargo clippy --quiet --workspace --all-targets $(addprefix --exclude ,casemate-enclave casemate-host) -- -D warnings
 ifneq ($(FREESTANDING_CRATES),)
 	cargo clippy --quiet $(FREESTANDING) $(addprefix -p ,$(FREESTANDING_CRATES)) -- -D warnings
+	cargo clippy --quiet $(FREESTANDING) -p casemate-host --features hostile -- -D warnings
 endif
 
 format:

@@ -74,6 +74,19 @@ impl Thread {
         self.slot() + SIGNAL_STACK
     }
 
+    /// Address of the host buffer, whatever `host.buffer` says by now.
+    #[cfg(feature = "hostile")]
+    pub fn host_buffer(&self) -> u64 {
+        self.slot() + BUFFER
+    }
+
+    /// What the thread was made for.
+    #[cfg(feature = "hostile")]
+    pub fn host_area(&self) -> u64 {
+        // SAFETY: plain memory of the slot; written before the thread starts.
+        unsafe { (&raw const self.host.area).read_volatile() }
+    }
+
     /// Top of the host stack.
     pub fn stack_top(&self) -> u64 {
         self.slot() + THREAD
@@ -124,6 +137,18 @@ pub fn containing(address: u64) -> Option<&'static Thread> {
 #[inline]
 pub fn named(address: u64) -> Option<&'static Thread> {
     containing(address).filter(|thread| &raw const thread.host as u64 == address)
+}
+
+/// The threads whose slots were ever used.
+#[cfg(feature = "hostile")]
+pub fn opened() -> impl Iterator<Item = (usize, &'static Thread)> {
+    (0..OPENED.load(Acquire)).map(|number| (number as usize, thread_of(number)))
+}
+
+/// The number of a thread's slot.
+#[cfg(feature = "hostile")]
+pub fn number_of(thread: &Thread) -> usize {
+    ((thread.slot() - BASE.load(Relaxed)) / SLOT) as usize
 }
 
 /// Takes a slot for a new thread; EAGAIN when all are in use.

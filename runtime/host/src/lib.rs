@@ -21,6 +21,8 @@ mod boot;
 mod bundle;
 mod calls;
 mod cpuid;
+#[cfg(feature = "hostile")]
+mod hostile;
 mod image;
 mod lock;
 mod manifest;

@@ -82,6 +82,12 @@ pub unsafe fn enter(reason: EntryReason, a: u64, b: u64) -> i64 {
     result
 }
 
+/// One past the last address of program memory: the library OS's own begins there.
+#[cfg(feature = "hostile")]
+pub fn enclave_end() -> u64 {
+    USER_TOP.load(Relaxed)
+}
+
 /// This process's id.
 pub fn process_id() -> u32 {
     PROCESS.load(Relaxed)

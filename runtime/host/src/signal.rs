@@ -155,6 +155,12 @@ extern "C" fn handle(signal: i32, info: *const SignalInfo, context: *mut Context
             // First: a kick that is asked for from here on is sent anew.
             thread.kicked.store(0, SeqCst);
             interrupt(thread, context, signal, thread.interrupt.swap(0, SeqCst) != 0);
+            #[cfg(feature = "hostile")]
+            if let Some(exception) = crate::hostile::exception() {
+                if is_entered(thread) {
+                    raise_as(context, exception);
+                }
+            }
         }
         Event::Asynchronous => {
             ARRIVED.fetch_or(1 << (signal - 1), SeqCst);
@@ -236,6 +242,15 @@ fn raise(context: &mut Context, vector: u64, signal: i32) {
         frame.address = context.fault_address;
     }
     // SAFETY: the enclave's entry takes an exception frame with this reason, at any time after it has set gs.
+    unsafe { run::enter(EntryReason::Exception, &raw mut frame as u64, 0) };
+    context.take_from(&frame);
+}
+
+/// Tells the enclave of an exception that never was: vector, error code, address.
+#[cfg(feature = "hostile")]
+fn raise_as(context: &mut Context, [vector, error_code, address]: [u64; 3]) {
+    let mut frame = ExceptionFrame { vector, error_code, address, signal: KICK as u64, ..context.to_frame() };
+    // SAFETY: as in `raise`.
     unsafe { run::enter(EntryReason::Exception, &raw mut frame as u64, 0) };
     context.take_from(&frame);
 }

@@ -44,6 +44,8 @@ pub unsafe fn start(stack: *const u64, base: u64) -> ! {
     // SAFETY: the address is the auxiliary vector's.
     unsafe { vdso::adopt(boot.vdso) };
     let block = prepare(&boot, &arguments);
+    #[cfg(feature = "hostile")]
+    let block = crate::hostile::begin(boot.environment, block);
     match sys::map_anonymous(size_of::<StartBlock>() as u64, sys::READ_WRITE) {
         Ok(address) => {
             // SAFETY: the mapping is new and large enough.
@@ -69,6 +71,8 @@ extern "C" fn enter(thread: &'static Thread) -> ! {
         ),
         Err(error) => refuse!("cannot turn Syscall User Dispatch on: {error}"),
     }
+    #[cfg(feature = "hostile")]
+    crate::hostile::start();
     let block = &raw const thread.host;
     let result = if run::is_enclave() {
         soft::run_first(thread, BLOCK.load(Relaxed))

@@ -118,7 +118,21 @@ pub fn open(thread: &Thread) {
     thread.inside.store(1, SeqCst);
 }
 
+/// Starts a thread of the loader's own, which never enters the enclave.
+#[cfg(feature = "hostile")]
+pub fn create_own() -> Reply {
+    create(OWN)
+}
+
+/// In place of an area: the thread is the loader's own.
+#[cfg(feature = "hostile")]
+pub const OWN: u64 = u64::MAX;
+
 extern "C" fn thread_main(thread: &'static Thread) -> ! {
+    #[cfg(feature = "hostile")]
+    if thread.host.area == OWN {
+        crate::hostile::harass();
+    }
     if let Err(error) = arm(thread) {
         fail(EXIT_INTERNAL, format_args!("a new thread cannot trap system calls: {error}"));
     }

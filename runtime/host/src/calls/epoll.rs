@@ -46,9 +46,14 @@ fn wait_raw(caller: &Thread, epoll: u64, buffer: u64, count: u64, timeout_ns: u6
     if !COARSE.load(Relaxed) {
         let time = timespec(timeout_ns);
         let timeout = time.as_ref().map_or(0, |time| time as *const _ as u64);
-        // SAFETY: the kernel fills the checked range.
-        let reply =
-            unsafe { blocking::call(caller, __NR_epoll_pwait2, [epoll, buffer, count, timeout, 0, 8]) };
+        let args = [epoll, buffer, count, timeout, 0, 8];
+        // SAFETY: the kernel fills the checked range. A look is no sleep, and no wake-up ends it.
+        let reply = unsafe {
+            match timeout_ns {
+                0 => sys::call(__NR_epoll_pwait2, args),
+                _ => blocking::call(caller, __NR_epoll_pwait2, args),
+            }
+        };
         if !matches!(reply, Err(Errno::ENOSYS | Errno::EPERM)) {
             return reply;
         }
@@ -57,6 +62,12 @@ fn wait_raw(caller: &Thread, epoll: u64, buffer: u64, count: u64, timeout_ns: u6
     // Rounded up: the program must not wake before its time.
     let timeout_ms =
         if timeout_ns == u64::MAX { -1 } else { timeout_ns.div_ceil(1_000_000).min(i32::MAX as u64) as i64 };
+    let args = [epoll, buffer, count, timeout_ms as u64, 0, 8];
     // SAFETY: as above.
-    unsafe { blocking::call(caller, __NR_epoll_pwait, [epoll, buffer, count, timeout_ms as u64, 0, 8]) }
+    unsafe {
+        match timeout_ns {
+            0 => sys::call(__NR_epoll_pwait, args),
+            _ => blocking::call(caller, __NR_epoll_pwait, args),
+        }
+    }
 }

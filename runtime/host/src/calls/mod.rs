@@ -22,7 +22,7 @@ pub use image::set_source;
 pub use path::{add_volume, detect_openat2, open_directory};
 
 /// Arguments of a call.
-type Args = [u64; 6];
+pub(crate) type Args = [u64; 6];
 
 /// The host-call function that the start-up block names.
 pub extern "C" fn host_call(number: u64, args: *mut Args) -> i64 {
@@ -30,7 +30,12 @@ pub extern "C" fn host_call(number: u64, args: *mut Args) -> i64 {
         (Some(call), Some(thread)) => {
             stats::count(call);
             // SAFETY: the arguments are the first field of the calling thread's own block.
-            serve(call, thread, unsafe { args.read() })
+            let args = unsafe { args.read() };
+            #[cfg(feature = "hostile")]
+            if crate::hostile::is_on() {
+                return crate::hostile::answer(call, thread, args);
+            }
+            serve(call, thread, args)
         }
         (None, _) => Err(Errno::ENOSYS),
         (_, None) => Err(Errno::EFAULT),
@@ -38,7 +43,8 @@ pub extern "C" fn host_call(number: u64, args: *mut Args) -> i64 {
     reply.unwrap_or_else(|error| -(error.0 as i64))
 }
 
-fn serve(call: HostCall, caller: &Thread, args: Args) -> Reply {
+/// Serves one call, as an honest loader does.
+pub(crate) fn serve(call: HostCall, caller: &Thread, args: Args) -> Reply {
     use HostCall::*;
     let [a, b, ..] = args;
     match call {
@@ -89,6 +95,8 @@ fn log(caller: &Thread, address: u64, length: u64) -> Reply {
 
 fn exit(status: u64, signal: u64) -> ! {
     stats::print_table();
+    #[cfg(feature = "hostile")]
+    crate::hostile::report_end(status, signal);
     if (1..=64).contains(&signal) {
         signal::die(signal as i32)
     }

@@ -85,8 +85,15 @@ fn message(header: &MessageHeader, range: &mut iovec) -> msghdr {
 
 const EMPTY: iovec = iovec { iov_base: core::ptr::null_mut(), iov_len: 0 };
 
-fn send(caller: &Thread, fd: u64, at: u64, flags: u64) -> Reply {
+/// The enclave's header; what it names lies in the host buffer.
+fn header(caller: &Thread, at: u64) -> Result<MessageHeader, Errno> {
     let header: MessageHeader = get(caller, at)?;
+    let named = header.name_length == 0 || caller.owns(header.name, header.name_length);
+    if named && caller.owns(header.data, header.data_length) { Ok(header) } else { Err(Errno::EFAULT) }
+}
+
+fn send(caller: &Thread, fd: u64, at: u64, flags: u64) -> Reply {
+    let header = header(caller, at)?;
     let mut range = EMPTY;
     let message = message(&header, &mut range);
     let args = [fd, &raw const message as u64, flags & u32::MAX as u64 | MSG_NOSIGNAL as u64];
@@ -95,7 +102,7 @@ fn send(caller: &Thread, fd: u64, at: u64, flags: u64) -> Reply {
 }
 
 fn receive(caller: &Thread, fd: u64, at: u64, flags: u64) -> Reply {
-    let mut header: MessageHeader = get(caller, at)?;
+    let mut header = header(caller, at)?;
     let mut range = EMPTY;
     let mut message = message(&header, &mut range);
     let capacity = header.name_length;

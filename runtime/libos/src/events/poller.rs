@@ -100,6 +100,8 @@ pub fn poll_host(fd: &HostFd, events: Events) -> Events {
     let mut entry = [host::poll_entry(fd, events.bits() as i16)];
     match host::fd_poll(&mut entry, Some(0)) {
         Ok(_) => Events::from_bits_truncate(entry[0].revents as u16 as u32),
+        // A wake-up that waits for this thread says nothing of the descriptor.
+        Err(HostError::INTERRUPTED) => Events::empty(),
         Err(_) => Events::ERROR,
     }
 }

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use core::any::Any;
 
 use casemate_platform::host::{self, HostFd};
+use casemate_platform::thread;
 use linux_raw_sys::general::{SEEK_CUR, SEEK_END, SEEK_SET};
 use linux_raw_sys::ioctl::FIONREAD;
 
@@ -37,6 +38,17 @@ impl HostFile {
     }
 }
 
+/// Makes a transfer, which signals do not end: it waits for nobody. A wake-up from before must not end it either.
+fn transfer<T, E: Into<Errno>>(mut call: impl FnMut() -> Result<T, E>) -> Result<T> {
+    loop {
+        thread::clear_wake();
+        match call().map_err(Into::into) {
+            Err(Errno::ERESTARTSYS) => {}
+            outcome => return outcome,
+        }
+    }
+}
+
 impl File for HostFile {
     fn status(&self) -> &StatusFlags {
         &self.status
@@ -54,7 +66,7 @@ impl File for HostFile {
         let _turn = self.turn.take()?;
         let length = sink.remaining().min(host::TRANSFER_LIMIT);
         sink.prepare(length)?;
-        let received = host::fd_read(&self.fd, length)?;
+        let received = transfer(|| host::fd_read(&self.fd, length))?;
         sink.put_received(&received)
     }
 
@@ -66,7 +78,7 @@ impl File for HostFile {
         if !self.appends && self.status.get().contains(OpenFlags::APPEND) {
             host::fd_seek(&self.fd, 0, SEEK_END)?;
         }
-        source.send(host::TRANSFER_LIMIT, |bytes| Ok(host::fd_write(&self.fd, bytes)?))
+        source.send(host::TRANSFER_LIMIT, |bytes| transfer(|| host::fd_write(&self.fd, bytes)))
     }
 
     fn read_at(&self, sink: &mut Sink, offset: u64) -> Result<usize> {

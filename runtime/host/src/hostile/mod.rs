@@ -1,0 +1,215 @@
+//! A loader that lies, for tests: built only with the feature `hostile`, which nothing that ships turns on.
+//!
+//! `CASEMATE_HOSTILE` in the environment says how, as `name=number` words with commas between them:
+//!
+//! | word | meaning |
+//! |---|---|
+//! | `seed` | of the random numbers |
+//! | `rate` | lies in 1,000 calls |
+//! | `kinds` | which lies, the sum of [`kind`]s |
+//! | `after` | honest calls first |
+//! | `report` | descriptor for the report: calls and lies by name, how the run ended |
+//! | `start` | the lie in the start-up block, if any |
+//!
+//! `CASEMATE_CANARY` (32 hexadecimal digits) is looked for, at each call, in all that the enclave shows.
+
+mod harass;
+mod lies;
+mod watch;
+
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering::*};
+
+use casemate_abi::{Blob, CALL_COUNT, HostCall, StartBlock};
+
+use crate::arena::{self, Thread};
+use crate::calls::Args;
+use crate::report::Line;
+use crate::sys;
+
+pub use harass::{exception, harass};
+
+/// Kinds of lies.
+pub mod kind {
+    /// Results of calls.
+    pub const RESULTS: u32 = 1;
+    /// What is written to the host buffer.
+    pub const BUFFERS: u32 = 2;
+    /// The host's memory changes at any time.
+    pub const SCRIBBLES: u32 = 4;
+    /// Wake-ups and interrupts for no reason.
+    pub const INTERRUPTS: u32 = 8;
+    /// Exceptions that never were.
+    pub const EXCEPTIONS: u32 = 16;
+    /// Page calls that fail, or say so.
+    pub const PAGES: u32 = 32;
+    /// Threads that come twice, elsewhere or not.
+    pub const THREADS: u32 = 64;
+    /// Clocks that show anything.
+    pub const CLOCKS: u32 = 128;
+    /// Errors where an error is honestly the end: clocks that cannot be read.
+    pub const CLOCK_ERRORS: u32 = 256;
+    /// Addresses and contents of image files.
+    pub const IMAGES: u32 = 512;
+}
+
+static ON: AtomicBool = AtomicBool::new(false);
+static NUMBERS: AtomicU64 = AtomicU64::new(0);
+static RATE: AtomicU64 = AtomicU64::new(0);
+static KINDS: AtomicU32 = AtomicU32::new(0);
+/// Honest calls that are left.
+static AFTER: AtomicU64 = AtomicU64::new(0);
+static REPORT: AtomicI32 = AtomicI32::new(-1);
+static LIES: [AtomicU64; CALL_COUNT] = [const { AtomicU64::new(0) }; CALL_COUNT];
+static MADE: [AtomicU64; CALL_COUNT] = [const { AtomicU64::new(0) }; CALL_COUNT];
+/// Words changed, wake-ups, interrupts, exceptions.
+static HARASSED: [AtomicU64; 4] = [const { AtomicU64::new(0) }; 4];
+
+/// Whether this loader lies in this run.
+pub fn is_on() -> bool {
+    ON.load(Relaxed)
+}
+
+/// The next random number (SplitMix64), from any thread.
+fn next() -> u64 {
+    const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mut word = NUMBERS.fetch_add(STEP, Relaxed).wrapping_add(STEP);
+    word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    word ^ (word >> 31)
+}
+
+fn below(bound: u64) -> u64 {
+    next() % bound
+}
+
+fn pick<T: Copy>(from: &[T]) -> T {
+    from[below(from.len() as u64) as usize]
+}
+
+fn has(kind: u32) -> bool {
+    KINDS.load(Relaxed) & kind != 0
+}
+
+fn setting(environment: &[&[u8]], name: &[u8]) -> Option<&'static [u8]> {
+    let found = environment.iter().find_map(|entry| entry.strip_prefix(name)?.strip_prefix(b"="))?;
+    // SAFETY: the environment stays where the kernel put it.
+    Some(unsafe { core::slice::from_raw_parts(found.as_ptr(), found.len()) })
+}
+
+fn number(text: &[u8]) -> Option<u64> {
+    core::str::from_utf8(text).ok()?.parse().ok()
+}
+
+/// Reads how to lie; lies in the start-up block if that is asked for.
+pub fn begin(environment: &[&[u8]], mut block: StartBlock) -> StartBlock {
+    let Some(settings) = setting(environment, b"CASEMATE_HOSTILE") else { return block };
+    let value = |name: &[u8]| {
+        let words = settings.split(|byte| *byte == b',');
+        words.filter_map(|word| word.strip_prefix(name)?.strip_prefix(b"=")).find_map(number)
+    };
+    NUMBERS.store(value(b"seed").unwrap_or(0).wrapping_mul(0xd134_2543_de82_ef95), Relaxed);
+    RATE.store(value(b"rate").unwrap_or(0), Relaxed);
+    KINDS.store(value(b"kinds").unwrap_or(0) as u32, Relaxed);
+    AFTER.store(value(b"after").unwrap_or(0), Relaxed);
+    REPORT.store(value(b"report").map_or(-1, |number| number as i32), Relaxed);
+    if let Some(canary) = setting(environment, b"CASEMATE_CANARY") {
+        watch::set_canary(canary);
+    }
+    if let Some(lie) = value(b"start") {
+        change_block(&mut block, lie);
+    }
+    ON.store(true, SeqCst);
+    block
+}
+
+/// The start-up block's lies, by number.
+fn change_block(block: &mut StartBlock, lie: u64) {
+    let inside = Blob { address: block.heap_base, length: 4096 };
+    match lie {
+        0 => block.manifest = inside,
+        1 => block.index = inside,
+        2 => block.measured = inside,
+        3 => block.arguments = inside,
+        4 => block.environment = inside,
+        5 => block.volumes = inside,
+        6 => block.manifest.length = u64::MAX,
+        7 => block.index.length = u64::MAX,
+        8 => block.measured.length = 63,
+        9 => block.enclave_size *= 2,
+        10 => block.heap_size = u64::MAX,
+        11 => block.user_base = 0,
+        12 => block.image_base -= 4096,
+        13 => block.host_call = block.image_base,
+        14 => block.platform = 77,
+        15 => block.version += 1,
+        16 => block.processors = 0,
+        17 => block.resolv_conf = inside,
+        18 => block.hosts.length = u64::MAX,
+        19 => block.hostname = inside,
+        20 => block.manifest.address = 1 << 63,
+        _ => block.index.address = (1 << 47) - 4096,
+    }
+}
+
+/// Starts the threads that disturb the run.
+pub fn start() {
+    let kinds = kind::SCRIBBLES | kind::INTERRUPTS | kind::EXCEPTIONS;
+    if has(kinds) {
+        let _ = crate::thread::create_own();
+    }
+}
+
+/// Answers one call, honestly or not.
+pub fn answer(call: HostCall, thread: &Thread, args: Args) -> i64 {
+    let number = arena::number_of(thread);
+    let outermost = harass::keep_out(number);
+    let made = MADE[call as usize].fetch_add(1, Relaxed);
+    watch::look(thread, made);
+    let result = if AFTER.load(Relaxed) > 0 {
+        AFTER.fetch_sub(1, Relaxed);
+        lies::honest(call, thread, args)
+    } else {
+        lies::answer(call, thread, args)
+    };
+    if outermost {
+        harass::let_in(number);
+    }
+    result
+}
+
+/// Notes a lie, if it is time for one.
+fn is_time(call: HostCall) -> bool {
+    let told = below(1000) < RATE.load(Relaxed);
+    if told {
+        LIES[call as usize].fetch_add(1, Relaxed);
+    }
+    told
+}
+
+fn say(arguments: core::fmt::Arguments) {
+    use core::fmt::Write;
+    let mut line = Line::new();
+    let _ = line.write_fmt(arguments);
+    sys::write_all(REPORT.load(Relaxed), line.as_bytes());
+    sys::write_all(REPORT.load(Relaxed), b"\n");
+}
+
+/// Writes the report: the run ends with this status or by this signal.
+pub fn report_end(status: u64, signal: u64) {
+    if !ON.swap(false, SeqCst) {
+        return;
+    }
+    for call in HostCall::ALL {
+        let of = |counts: &[AtomicU64; CALL_COUNT]| counts[*call as usize].load(Relaxed);
+        say(format_args!("call {} {} {}", call.name(), of(&MADE), of(&LIES)));
+    }
+    let of = |index: usize| HARASSED[index].load(Relaxed);
+    say(format_args!("harassed {} {} {} {}", of(0), of(1), of(2), of(3)));
+    say(format_args!("end {status} {signal}"));
+}
+
+/// A canary is outside: the run ends at once.
+fn betray(call: &str, place: u64) -> ! {
+    say(format_args!("canary {call} {place}"));
+    sys::exit(99)
+}

@@ -1,0 +1,228 @@
+"""Runs programs over a loader that lies: the loader with the feature `hostile` (runtime/host/src/hostile), built for tests
+only, with the enclave image that ships.
+
+`python -m tests.hostile.lying SEED KINDS ROUNDS` runs one by hand.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from casemate.image.references import parse_reference
+from casemate.image.shielded import read_bundle
+from casemate.image.sources import open_source
+from casemate.loader import files
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+TRIPLE = "x86_64-unknown-linux-gnu"
+
+# As runtime/host/src/hostile/mod.rs has them.
+RESULTS, BUFFERS, SCRIBBLES, INTERRUPTS, EXCEPTIONS = 1, 2, 4, 8, 16
+PAGES, THREADS, CLOCKS, CLOCK_ERRORS, IMAGES = 32, 64, 128, 256, 512
+# Lies that a program can live with: none of them takes away what it cannot do without.
+BEARABLE = RESULTS | BUFFERS | SCRIBBLES | INTERRUPTS | CLOCKS | IMAGES | THREADS
+
+CANARY_SEED = "Qm7xWz2LkP9rTb4v"
+CANARY = bytes(byte ^ 0x9C for byte in CANARY_SEED.encode())
+IMAGE_FILES = 2500
+# What takes longer hangs.
+LIMIT_SECONDS = 120
+
+# How the platform layer and the library OS may end a run, and when.
+_ENDS = {
+    "the host gives no time": CLOCK_ERRORS,
+    "fault in the library OS: vector": EXCEPTIONS,
+    "the host gave a new thread a block inside the enclave": THREADS,
+}
+
+
+def hostile_loader() -> Path:
+    """The lying loader, built by cargo when its sources changed."""
+    target = ROOT / "target" / "hostile"
+    command = ["cargo", "build", "--quiet", "--config", "runtime/freestanding.toml", "--profile", "freestanding"]
+    command += ["--target", TRIPLE, "-p", "casemate-host", "--features", "hostile", "--target-dir", str(target)]
+    environment = {name: value for name, value in os.environ.items() if "RUSTFLAGS" not in name}
+    subprocess.run(command, cwd=ROOT, check=True, env=environment)
+    return target / TRIPLE / "freestanding" / "casemate-host"
+
+
+@dataclass(frozen=True)
+class Image:
+    """A root file system, the bundle that vouches for it, and a directory of the host that it may use."""
+
+    rootfs: Path
+    bundle: Path
+    volume: Path
+
+
+def make_rootfs(rootfs: Path) -> None:
+    """Programs and the files that one of them knows the contents of."""
+    for name in ("bin", "tmp", "files", "data"):
+        (rootfs / name).mkdir(parents=True)
+    source = HERE / "programs" / "everything.c"
+    command = ["gcc", "-O1", "-static-pie", "-fPIE", "-pthread", str(source), "-o", str(rootfs / "bin/everything")]
+    subprocess.run(command, check=True)
+    for number in range(IMAGE_FILES):
+        (rootfs / "files" / str(number)).write_text(f"contents of {number}\n")
+
+
+def shield(directory: Path, rootfs: Path, program: str) -> Image:
+    """`casemate build` of a root file system, whose arguments the host chooses."""
+    image = Image(rootfs, directory / "bundle", directory / "volume")
+    manifest = directory / "manifest.toml"
+    lines = [
+        f'libos.entrypoint = "{program}"',
+        "loader.insecure__use_cmdline_argv = true",
+        f'loader.env.CANARY_SEED = "{CANARY_SEED}"',
+        'loader.env.PATH = "/usr/bin:/bin"',
+        'sgx.allowed_files = ["file:/data/"]',
+        'sgx.enclave_size = "2G"',
+    ]
+    manifest.write_text("\n".join(lines) + "\n")
+    output = directory / "image"
+    command = [sys.executable, "-m", "casemate", "build", f"dir:{rootfs}", "-o", f"oci:{output}"]
+    cache = {"XDG_CACHE_HOME": str(directory / "cache")}
+    subprocess.run(
+        [*command, "--manifest", str(manifest)], check=True, env={**os.environ, **cache}, capture_output=True
+    )
+    image.bundle.mkdir()
+    with open_source(parse_reference(f"oci:{output}")) as shielded:
+        for name, data in read_bundle(shielded).items():
+            (image.bundle / name).write_bytes(data)
+    return image
+
+
+@dataclass
+class Outcome:
+    """How a run over a lying loader ended."""
+
+    status: int
+    stderr: str
+    kinds: int
+    made: Counter[str] = field(default_factory=Counter)
+    lies: Counter[str] = field(default_factory=Counter)
+    # Words scribbled over, wake-ups, interrupts, exceptions.
+    harassed: tuple[int, ...] = (0, 0, 0, 0)
+    # Status and signal that the enclave ended the run with; None when it did not.
+    end: tuple[int, int] | None = None
+    canary: str | None = None
+
+    def defect(self) -> str | None:
+        """What is wrong with this end; None for an end that the enclave chose for a reason that it may have."""
+        if self.canary is not None:
+            return f"a canary was outside: {self.canary}"
+        if self.end is None:
+            return f"the loader died with status {self.status}"
+        for sign in ("internal error", "the library OS stopped itself", "wrong: ", "panicked"):
+            if sign in self.stderr:
+                return f"'{sign}'"
+        fatal = re.findall(r"casemate: fatal: (.*)", self.stderr)
+        for reason in fatal:
+            if not any(reason.startswith(known) and self.kinds & kinds for known, kinds in _ENDS.items()):
+                return f"ended for no good reason: {reason}"
+        if self.end == (70, 0) and not fatal:
+            return "ended without a word"
+        return None
+
+
+def run(
+    image: Image,
+    arguments: Sequence[str],
+    *,
+    seed: int,
+    kinds: int,
+    rate: int = 300,
+    after: int = 0,
+    start: int | None = None,
+) -> Outcome:
+    """Runs a program of the image; `rate` lies in 1,000 calls, after so many honest calls."""
+    shutil.rmtree(image.volume, ignore_errors=True)
+    image.volume.mkdir()
+    settings = {"seed": seed, "rate": rate, "kinds": kinds, "after": after}
+    if start is not None:
+        settings["start"] = start
+    with tempfile.TemporaryFile() as report, tempfile.TemporaryFile() as errors:
+        number = report.fileno()
+        settings["report"] = number
+        environment = {
+            "CASEMATE_HOSTILE": ",".join(f"{name}={value}" for name, value in settings.items()),
+            "CASEMATE_CANARY": CANARY.hex(),
+        }
+        command = [str(hostile_loader_path()), "--bundle", str(image.bundle), "--root", str(image.rootfs)]
+        command += ["--volume", f"{image.volume}:/data", "--", *arguments]
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+            env=environment,
+            pass_fds=[number],
+        )
+        try:
+            status = process.wait(LIMIT_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise AssertionError(f"seed {seed}, kinds {kinds}: the run hangs") from None
+        report.seek(0)
+        errors.seek(0)
+        outcome = Outcome(status, errors.read().decode(errors="replace"), kinds)
+        _read_report(report.read().decode(), outcome)
+    return outcome
+
+
+def _read_report(report: str, outcome: Outcome) -> None:
+    for line in report.splitlines():
+        word, *rest = line.split()
+        if word == "call":
+            outcome.made[rest[0]], outcome.lies[rest[0]] = int(rest[1]), int(rest[2])
+        elif word == "harassed":
+            outcome.harassed = tuple(map(int, rest))
+        elif word == "canary":
+            outcome.canary = " ".join(rest)
+        elif word == "end":
+            outcome.end = (int(rest[0]), int(rest[1]))
+
+
+_built: list[Path] = []
+
+
+def hostile_loader_path() -> Path:
+    """The lying loader; built once a process."""
+    if not _built:
+        _built.append(hostile_loader())
+    return _built[0]
+
+
+def ships(name: str) -> bytes:
+    """A runtime binary as the package has it."""
+    return (files._DIRECTORY / name).read_bytes()
+
+
+def main() -> None:
+    """One run by hand, its outcome as JSON."""
+    seed, kinds, rounds = map(int, sys.argv[1:4])
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        make_rootfs(directory / "rootfs")
+        image = shield(directory, directory / "rootfs", "/bin/everything")
+        after = int(sys.argv[4]) if len(sys.argv) > 4 else 30
+        outcome = run(image, [str(rounds), "3"], seed=seed, kinds=kinds, after=after)
+    print(outcome.stderr, file=sys.stderr)
+    shown = {"status": outcome.status, "end": outcome.end, "harassed": outcome.harassed, "defect": outcome.defect()}
+    print(json.dumps({**shown, "lies": outcome.lies, "total": outcome.lies.total()}, indent=1))
+
+
+if __name__ == "__main__":
+    main()
