@@ -16,6 +16,7 @@ static PROCESS: AtomicU32 = AtomicU32::new(0);
 static ENCLAVE_TOP: AtomicU64 = AtomicU64::new(0);
 static ENCLAVE: AtomicBool = AtomicBool::new(false);
 static DYNAMIC: AtomicBool = AtomicBool::new(false);
+static HARDWARE: AtomicBool = AtomicBool::new(false);
 
 /// Fixes the enclave's entry point and the range of program memory.
 pub fn set_enclave(entry: u64, user_base: u64, user_top: u64) {
@@ -35,6 +36,17 @@ pub fn set_device(top: u64, dynamic: bool) {
 #[inline]
 pub fn is_enclave() -> bool {
     ENCLAVE.load(Relaxed)
+}
+
+/// Notes that the device is the kernel's.
+pub fn set_hardware() {
+    HARDWARE.store(true, Relaxed);
+}
+
+/// Whether the enclave is behind the kernel's device.
+#[inline]
+pub fn is_hardware() -> bool {
+    HARDWARE.load(Relaxed)
 }
 
 /// Whether the enclave has EDMM.

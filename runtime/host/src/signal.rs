@@ -14,7 +14,7 @@ use crate::report::{EXIT_INTERNAL, fail};
 use crate::signal_frame::{Context, Disposition, Event, FAULTS, KICK, SignalInfo, classify, disposition};
 use crate::soft::{self, Interruption};
 use crate::sys::{self, Errno};
-use crate::{blocking, registers, run, stats, vdso};
+use crate::{blocking, hardware, registers, run, stats, vdso};
 
 /// Signals that arrived and were not yet taken: bit n−1 for signal n.
 static ARRIVED: AtomicU64 = AtomicU64::new(0);
@@ -172,6 +172,12 @@ extern "C" fn handle(signal: i32, info: *const SignalInfo, context: *mut Context
             vdso::retire();
             context.rax = make_trapped_call(context);
         }
+        // The vDSO reports the exceptions of code inside, but for #DB and #BP.
+        Event::TrappedCall | Event::Fault if run::is_hardware() => {
+            if depth >= DEPTH_LIMIT || !hardware::interrupt(thread, context) {
+                fail_at(signal, context);
+            }
+        }
         Event::TrappedCall | Event::Fault if soft::is_inside(thread, context.rip) => {
             if depth >= DEPTH_LIMIT {
                 fail_at(signal, context);
@@ -219,7 +225,11 @@ fn interrupt(thread: &Thread, context: &mut Context, signal: i32, tell: bool) {
             context.rip = address;
         }
     }
-    if run::is_enclave() {
+    if run::is_hardware() {
+        if tell {
+            hardware::interrupt(thread, context);
+        }
+    } else if run::is_enclave() {
         if tell && soft::is_inside(thread, context.rip) {
             soft::raise(thread, context, Interruption::Signal);
         } else if tell {

@@ -19,7 +19,7 @@ use crate::image::signed_variant;
 use crate::manifest::Limits;
 use crate::report::{Text, print};
 use crate::sys::{self, Errno, PAGE};
-use crate::{calls, cpuid, memory, refuse, run, signal, soft, stats, thread, vdso};
+use crate::{calls, cpuid, hardware, memory, refuse, run, signal, soft, stats, thread, vdso};
 
 /// The start-up block: written before the first entry, read by the enclave.
 static BLOCK: AtomicU64 = AtomicU64::new(0);
@@ -75,7 +75,11 @@ extern "C" fn enter(thread: &'static Thread) -> ! {
     crate::hostile::start();
     let block = &raw const thread.host;
     let result = if run::is_enclave() {
-        soft::run_first(thread, BLOCK.load(Relaxed))
+        if run::is_hardware() {
+            hardware::run_first(thread, BLOCK.load(Relaxed))
+        } else {
+            soft::run_first(thread, BLOCK.load(Relaxed))
+        }
     } else {
         // SAFETY: the block was filled by `prepare`; the thread's block lives in its slot.
         unsafe { run::enter(EntryReason::Start, BLOCK.load(Relaxed), block as u64) }
@@ -162,7 +166,12 @@ fn prepare(boot: &Boot, arguments: &Arguments) -> StartBlock {
             soft::create(&image, &layout, &sigstruct, arguments.fuses, boot.environment);
             run::set_device(layout.block().image_base, variant == Variant::Edmm);
         }
-        (Platform::SoftSgx, Some((_, Err(reason)))) => {
+        (Platform::Sgx, Some((_, Ok(sigstruct)))) => {
+            hardware::create(&image, &layout, &sigstruct);
+            run::set_device(layout.block().image_base, variant == Variant::Edmm);
+            run::set_hardware();
+        }
+        (Platform::Sgx | Platform::SoftSgx, Some((_, Err(reason)))) => {
             refuse!("{}/sigstruct: {reason}", Text(arguments.bundle))
         }
         _ => {
@@ -196,9 +205,8 @@ fn choose(choice: Choice, signed: bool) -> Platform {
             )
         }
         Choice::SoftSgx => Platform::SoftSgx,
-        Choice::Sgx => refuse!(
-            "this loader cannot run an enclave on SGX hardware yet: use --platform softsgx, which protects nothing"
-        ),
+        Choice::Sgx => Platform::Sgx,
+        Choice::Auto if signed && hardware::is_there() => Platform::Sgx,
         Choice::Auto if signed => Platform::SoftSgx,
         Choice::Auto => {
             print(format_args!(
@@ -216,7 +224,9 @@ fn set_platform(block: &mut StartBlock, platform: Platform) {
         block.host_call = calls::host_call as *const () as u64;
         return;
     }
-    block.enclu = soft::enclu_address();
+    if platform == Platform::SoftSgx {
+        block.enclu = soft::enclu_address();
+    }
     block.cpuid = cpuid::table().unwrap_or_else(|error| refuse!("cannot map the CPUID table: {error}"));
 }
 

@@ -9,7 +9,7 @@ use linux_raw_sys::prctl::{PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON};
 use crate::arena::{self, Thread};
 use crate::report::{EXIT_INTERNAL, fail};
 use crate::sys::{self, Errno, Reply};
-use crate::{registers, run, signal, soft};
+use crate::{hardware, registers, run, signal, soft};
 
 const FLAGS: u64 = (CLONE_VM
     | CLONE_FS
@@ -138,7 +138,11 @@ extern "C" fn thread_main(thread: &'static Thread) -> ! {
     }
     open(thread);
     if run::is_enclave() {
-        soft::run_thread(thread);
+        if run::is_hardware() {
+            hardware::run_thread(thread);
+        } else {
+            soft::run_thread(thread);
+        }
     } else {
         let block = &raw const thread.host;
         // SAFETY: the area came with the request for this thread; the block lives in the thread's slot.

@@ -3,6 +3,7 @@
 //! Where the kernel's clock source cannot be read from user mode, the vDSO makes a system call of its own. Syscall User Dispatch
 //! turns that into SIGSYS, since the vDSO is not the loader's code; the signal handler then makes the call and [`retire`]s the vDSO.
 
+use core::ops::Range;
 use core::sync::atomic::{AtomicU64, Ordering::*};
 
 use linux_raw_sys::general::{__NR_clock_gettime, __kernel_timespec};
@@ -25,8 +26,15 @@ pub unsafe fn adopt(base: u64) {
     if let Some((function, size)) = unsafe { find(base, b"__vdso_clock_gettime\0") } {
         START.store(base, Relaxed);
         END.store(base + size, Relaxed);
-        FUNCTION.store(function, Relaxed);
+        FUNCTION.store(function.start, Relaxed);
     }
+}
+
+/// Where a function of the vDSO begins and ends; `name` ends with NUL. After [`adopt`].
+pub fn function(name: &[u8]) -> Option<Range<u64>> {
+    let base = START.load(Relaxed);
+    // SAFETY: `adopt` found the kernel's complete image there.
+    if base == 0 { None } else { unsafe { find(base, name) }.map(|(function, _)| function) }
 }
 
 /// Stops using the vDSO.
@@ -64,11 +72,11 @@ const DT_HASH: u64 = 4;
 const DT_STRTAB: u64 = 5;
 const DT_SYMTAB: u64 = 6;
 
-/// Address of a symbol of the ELF image at `base`, and the image's size.
+/// The range of a symbol of the ELF image at `base`, and the image's size.
 ///
 /// # Safety
 /// `base` points to an ELF image that is mapped as a whole, with a DT_HASH table if it has symbols.
-unsafe fn find(base: u64, name: &[u8]) -> Option<(u64, u64)> {
+unsafe fn find(base: u64, name: &[u8]) -> Option<(Range<u64>, u64)> {
     // SAFETY: the caller vouches for the image; its own tables say where things are.
     unsafe {
         let read = |address: u64| (address as *const u64).read_unaligned();
@@ -108,7 +116,8 @@ unsafe fn find(base: u64, name: &[u8]) -> Option<(u64, u64)> {
             let at = strings + word(symbol) as u64;
             let same = name.iter().enumerate().all(|(i, byte)| *((at + i as u64) as *const u8) == *byte);
             if same && half(symbol + 6) != 0 {
-                return Some((bias.wrapping_add(read(symbol + 8)), size));
+                let start = bias.wrapping_add(read(symbol + 8));
+                return Some((start..start.wrapping_add(read(symbol + 16)), size));
             }
         }
     }
@@ -129,6 +138,9 @@ mod tests {
         // SAFETY: the value comes from the auxiliary vector.
         unsafe { adopt(base.unwrap_or(0)) };
         assert!(base.is_none() || FUNCTION.load(Relaxed) != 0, "no __vdso_clock_gettime found");
+        let function = function(b"__vdso_clock_gettime\0").unwrap_or_default();
+        assert!(base.is_none() || contains(function.start) && !function.is_empty());
+        assert_eq!(super::function(b"__vdso_of_no_kernel\0"), None);
         let by_vdso = clock_ns(1);
         retire();
         let by_call = clock_ns(1);

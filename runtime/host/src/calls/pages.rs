@@ -6,7 +6,7 @@ use linux_raw_sys::general::*;
 
 use super::Args;
 use crate::sys::{self, Errno, Reply};
-use crate::{run, soft};
+use crate::{hardware, run, soft};
 
 fn checked([address, length, protection, ..]: Args) -> Result<(u64, u64, u32), Errno> {
     let known = (PROT_READ | PROT_WRITE | PROT_EXEC) as u64;
@@ -25,7 +25,11 @@ fn replace(address: u64, length: u64, protection: u32) -> Reply {
 pub(super) fn map(args: Args) -> Reply {
     let (address, length, protection) = checked(args)?;
     if run::is_dynamic() {
-        return soft::pages::add(address, length, args[3] == 1);
+        return if run::is_hardware() {
+            hardware::pages::add(address, length, protection)
+        } else {
+            soft::pages::add(address, length, args[3] == 1)
+        };
     }
     if run::is_enclave() {
         return set_access(address, length, protection);
@@ -43,7 +47,11 @@ pub(super) fn protect(args: Args) -> Reply {
     let (address, length, protection) = checked(args)?;
     if run::is_dynamic() {
         let permissions = SecInfoFlags::from_bits_truncate(args[3]).permissions();
-        return soft::pages::restrict(address, length, protection == PROT_NONE, permissions);
+        return if run::is_hardware() {
+            hardware::pages::restrict(address, length, protection, permissions)
+        } else {
+            soft::pages::restrict(address, length, protection == PROT_NONE, permissions)
+        };
     }
     set_access(address, length, protection)
 }
@@ -56,6 +64,9 @@ fn set_access(address: u64, length: u64, protection: u32) -> Reply {
 pub(super) fn convert([address, length, page_type, ..]: Args) -> Reply {
     let (address, length, _) = checked([address, length, 0, 0, 0, 0])?;
     match u8::try_from(page_type).ok().and_then(PageType::from_number) {
+        Some(page_type) if run::is_hardware() && run::is_dynamic() => {
+            hardware::pages::convert(address, length, page_type)
+        }
         Some(page_type) if run::is_dynamic() => soft::pages::convert(address, length, page_type),
         _ => Err(Errno::EINVAL),
     }
@@ -63,7 +74,11 @@ pub(super) fn convert([address, length, page_type, ..]: Args) -> Reply {
 
 pub(super) fn remove([address, length, ..]: Args) -> Reply {
     let (address, length, _) = checked([address, length, 0, 0, 0, 0])?;
-    if run::is_dynamic() { soft::pages::remove(address, length) } else { Err(Errno::EINVAL) }
+    match (run::is_dynamic(), run::is_hardware()) {
+        (true, true) => hardware::pages::remove(address, length),
+        (true, false) => soft::pages::remove(address, length),
+        (false, _) => Err(Errno::EINVAL),
+    }
 }
 
 pub(super) fn unmap([address, length, ..]: Args) -> Reply {
