@@ -115,4 +115,12 @@ mod tests {
         }
         assert!(read(&format!("HTTP/1.1 200 OK\r\nX: {}\r\n", "a".repeat(20_000))).is_err());
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_are_an_answer_or_an_error(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..400)) {
+            let _ = read_answer(&mut &bytes[..]);
+            let _ = read_answer(&mut &[b"HTTP/1.1 200 OK\r\n", &bytes[..]].concat()[..]);
+        }
+    }
 }

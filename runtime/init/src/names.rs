@@ -164,4 +164,13 @@ mod tests {
         assert_eq!(addresses(&query, number, "other.example"), None);
         assert_eq!(addresses(b"", number, "broker.example"), None);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_are_an_answer_or_none(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)) {
+            let _ = addresses(&bytes, 1, "broker.example");
+            let (number, query) = query("broker.example", TYPE::A).unwrap();
+            let _ = addresses(&[&query[..], &bytes[..]].concat(), number, "broker.example");
+        }
+    }
 }
