@@ -19,9 +19,9 @@ unexport CARGO_BUILD_RUSTFLAGS
 TRIPLE := x86_64-unknown-linux-gnu
 FREESTANDING := --config runtime/freestanding.toml --profile freestanding --target $(TRIPLE)
 STATIC := --config runtime/init/static.toml --profile init --target $(TRIPLE)
-FREESTANDING_CRATES := $(strip $(foreach crate,enclave host,$(if $(wildcard runtime/$(crate)/Cargo.toml),casemate-$(crate))))
+FREESTANDING_CRATES := $(strip $(foreach crate,enclave host quoting-enclave,$(if $(wildcard runtime/$(crate)/Cargo.toml),casemate-$(crate))))
 # Crates without a test harness on the host: the freestanding binaries, and the extension module, which pytest tests.
-HOST_UNTESTED := casemate-enclave casemate-python
+HOST_UNTESTED := casemate-enclave casemate-quoting-enclave casemate-python
 RUNTIME := src/casemate/_runtime
 RUST_SOURCES := $(shell find runtime -name '*.rs' -o -name '*.toml' -o -name '*.S' -o -name '*.ld' 2>/dev/null) Cargo.toml Cargo.lock
 
@@ -53,9 +53,12 @@ runtime: | system-build
 ifneq ($(FREESTANDING_CRATES),)
 	cargo build --quiet $(FREESTANDING) $(addprefix -p ,$(FREESTANDING_CRATES))
 	cargo build --quiet $(STATIC) -p casemate-init
+	cargo build --quiet --release -p casemate-quoting-host
 	mkdir -p $(RUNTIME)
-	for pair in freestanding/casemate-host:casemate-host freestanding/casemate-enclave:enclave init/casemate-init:init; do \
-	  built="$$CARGO_TARGET_DIR/$(TRIPLE)/$${pair%%:*}"; to="$(RUNTIME)/$${pair##*:}"; \
+	for pair in $(TRIPLE)/freestanding/casemate-host:casemate-host $(TRIPLE)/freestanding/casemate-enclave:enclave \
+	  $(TRIPLE)/freestanding/casemate-quoting-enclave:quoting-enclave $(TRIPLE)/init/casemate-init:init \
+	  release/casemate-quoting:casemate-quoting; do \
+	  built="$$CARGO_TARGET_DIR/$${pair%%:*}"; to="$(RUNTIME)/$${pair##*:}"; \
 	  [ -e "$$built" ] || continue; \
 	  cmp -s "$$built" "$$to" || { cp "$$built" "$$to.new"; chmod 755 "$$to.new"; mv "$$to.new" "$$to"; }; \
 	done

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -31,6 +32,38 @@ def check(json_output: Annotated[bool, typer.Option("--json", help="Print it as 
     raise typer.Exit(judgement.exit_status)
 
 
-@platform_app.callback()
-def _group() -> None:
-    """Keeps ``check`` a command of its own while it is the only one."""
+State = Annotated[
+    Path | None,
+    typer.Option("--state", help="The platform's directory. Default: platform in casemate's state directory."),
+]
+FuseOption = Annotated[
+    Path | None, typer.Option("--fuses", help="The machine's fuse file, as the loader takes it. Default: the loader's.")
+]
+
+
+@platform_app.command("register")
+def register(
+    vendor: Annotated[str, typer.Option("--vendor", help="Address of the simulated vendor's service.")],
+    state: State = None,
+    fuses: FuseOption = None,
+) -> None:
+    """Register this machine's SIMULATED platform with a simulated vendor, and fetch its certificate."""
+    from casemate.attestation.simulated.platform import Platform
+
+    platform = Platform.of_user(state, fuses)
+    ppid = platform.register(vendor)
+    print(f"{platform.state}\n  PPID      {ppid.hex()}")
+
+
+@platform_app.command("serve")
+def serve(
+    socket: Annotated[
+        Path, typer.Option("--socket", help="Where it listens. Intel's service has /var/run/aesmd/aesm.socket.")
+    ],
+    state: State = None,
+    fuses: FuseOption = None,
+) -> None:
+    """Make quotes for this machine's simulated enclaves, with the protocol of Intel's service (AESM)."""
+    from casemate.attestation.simulated.platform import Platform
+
+    Platform.of_user(state, fuses).serve(socket)

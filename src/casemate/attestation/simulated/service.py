@@ -21,8 +21,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from casemate.attestation.simulated.enclaves import ROLES, sigstruct
 from casemate.attestation.simulated.registration import SIZE, RegistrationError
 from casemate.attestation.simulated.vendor import COMPONENTS, Vendor
+from casemate.loader.files import runtime_file
 
 _SGX = "/sgx/certification/v4"
 _PEM, _DER = "application/x-pem-file", "application/pkix-crl"
@@ -219,12 +221,10 @@ def _root(vendor: Vendor, request: Request, at: datetime) -> Response:
 
 
 def _enclave(vendor: Vendor, request: Request, at: datetime) -> Response:
-    """SIGSTRUCTs of the vendor's enclaves, signed when the vendor was made."""
+    """SIGSTRUCTs of this version's architectural enclaves: ``pce.sig``, ``qe.sig``."""
     del at
-    name = request.path_params["name"]
-    if name not in ("qe.sig", "pce.sig"):
-        return _missing()
-    try:
-        return Response((vendor.path / name).read_bytes(), media_type="application/octet-stream")
-    except FileNotFoundError:
-        return _missing()
+    for role in ROLES:
+        if request.path_params["name"] == f"{role}.sig":
+            image = runtime_file("quoting-enclave").read_bytes()
+            return Response(sigstruct(image, role, vendor.enclave_signer), media_type="application/octet-stream")
+    return _missing()
