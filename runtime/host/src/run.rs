@@ -55,6 +55,12 @@ pub fn is_dynamic() -> bool {
     DYNAMIC.load(Relaxed)
 }
 
+/// First address of program memory.
+#[cfg(feature = "hostile")]
+pub fn program_base() -> u64 {
+    USER_BASE.load(Relaxed)
+}
+
 /// Whether `[address, address + length)` is whole pages that the enclave may have changed: on `direct`, of program memory.
 #[inline]
 pub fn is_changeable(address: u64, length: u64) -> bool {

@@ -24,7 +24,7 @@ use casemate_abi::{Blob, CALL_COUNT, HostCall, StartBlock};
 use crate::arena::{self, Thread};
 use crate::calls::Args;
 use crate::report::Line;
-use crate::sys;
+use crate::{run, sys};
 
 pub use harass::{exception, harass};
 
@@ -124,22 +124,22 @@ pub fn begin(environment: &[&[u8]], mut block: StartBlock) -> StartBlock {
 
 /// The start-up block's lies, by number.
 fn change_block(block: &mut StartBlock, lie: u64) {
-    let inside = Blob { address: block.heap_base, length: 4096 };
+    let inside = Blob { address: run::program_base(), length: 4096 };
     match lie {
         0 => block.manifest = inside,
         1 => block.index = inside,
-        2 => block.measured = inside,
+        2 => block.cpuid = inside,
         3 => block.arguments = inside,
         4 => block.environment = inside,
         5 => block.volumes = inside,
         6 => block.manifest.length = u64::MAX,
         7 => block.index.length = u64::MAX,
-        8 => block.measured.length = 63,
-        9 => block.enclave_size *= 2,
-        10 => block.heap_size = u64::MAX,
-        11 => block.user_base = 0,
-        12 => block.image_base -= 4096,
-        13 => block.host_call = block.image_base,
+        8 => block.cpuid.length = 63,
+        9 => block.lowest_address = u64::MAX,
+        10 => block.cpuid.length = u64::MAX,
+        11 => block.lowest_address = 0,
+        12 => block.enclu = inside.address,
+        13 => block.host_call = inside.address,
         14 => block.platform = 77,
         15 => block.version += 1,
         16 => block.processors = 0,
