@@ -69,7 +69,8 @@ impl Place {
     /// The loader with this bundle and these further options; then `--` and the program's arguments.
     fn command(&self, options: &[&str], arguments: &[&str]) -> Command {
         let mut command = Command::new(binaries().join("casemate-host"));
-        command.arg("--bundle").arg(self.path("bundle")).args(options).arg("--").args(arguments);
+        command.arg("--bundle").arg(self.path("bundle")).args(["--platform", "direct"]);
+        command.args(options).arg("--").args(arguments);
         command.current_dir(&self.0).stdin(Stdio::null()).stderr(Stdio::piped());
         command
     }

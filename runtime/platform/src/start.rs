@@ -120,8 +120,8 @@ fn accept_block(block: &StartBlock, layout: &LayoutBlock, gate: bool) -> bool {
         3 => outside(block.host_call),
         _ => false,
     };
-    let low =
-        block.lowest_address.clamp(layout.user_base, LOWEST_LIMIT).next_multiple_of(crate::PAGE_SIZE as u64);
+    let low = block.lowest_address.min(LOWEST_LIMIT).max(layout.user_base);
+    let low = low.next_multiple_of(crate::PAGE_SIZE as u64);
     if block.magic != START_MAGIC
         || block.version != ABI_VERSION
         || !platform

@@ -44,8 +44,9 @@ pub fn check(main: &Arc<ThreadHandle>) {
     for call in HostCall::ALL {
         let (made, lies) = (MADE[*call as usize].load(Relaxed), LIES[*call as usize].load(Relaxed));
         println!("{:<18}{made:>10} calls{lies:>10} lies", call.name());
-        // Exit comes last, and is refused three times.
-        if lies < wanted / 2000 && *call != HostCall::Exit {
+        // Exit comes last, and is refused three times; the other two are made in enclaves with EDMM only, and this is none.
+        let elsewhere = [HostCall::Exit, HostCall::PageConvert, HostCall::PageRemove];
+        if lies < wanted / 2000 && !elsewhere.contains(call) {
             untold.push(call.name());
         }
     }
