@@ -39,7 +39,7 @@ pub enum SealTo {
     Signer,
 }
 
-/// EGETKEY: the sealing key of this machine under the manifest's masks (`sgx.seal_key`). None on `direct`.
+/// EGETKEY: the sealing key of this machine under these masks. None on `direct`.
 pub fn seal_key(to: SealTo, flags_mask: u64, xfrm_mask: u64, misc_mask: u32) -> Option<[u8; 16]> {
     let own = Report::parse(&report(&[0; TARGET_INFO_SIZE], &[0; 64])?).ok()?.body;
     let mut request: KeyRequest = zerocopy::FromZeros::new_zeroed();

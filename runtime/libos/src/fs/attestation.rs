@@ -1,8 +1,8 @@
 //! /dev/attestation: what an enclave shows others and which keys it has, as files that any language can use. Names, sizes and meanings
 //! are Gramine's ("Attestation and secret provisioning" in its documentation).
 //!
-//! `user_report_data` and `target_info` are a process's own; `report` and `quote` are made from them when they are read. Where there is no
-//! SGX (platform `direct`) only `attestation_type` and `keys` exist.
+//! `user_report_data` and `target_info` are a process's own; `report` is made from them when it is read. There is no `quote` yet. Where
+//! there is no SGX (platform `direct`) only `attestation_type` and `keys` exist.
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -170,7 +170,7 @@ const PROCESSOR_KEYS: [(&[u8], SealTo); 2] =
     [(b"_sgx_mrenclave", SealTo::Enclave), (b"_sgx_mrsigner", SealTo::Signer)];
 
 /// What the sealing keys depend on beside the identity: all flags of the enclave, of XFRM what every enclave has (the rest
-/// differs between runs of one enclave), all of MISCSELECT.
+/// differs between runs of one enclave), all of MISCSELECT. The manifest's `sgx.seal_key` is not read.
 const SEAL_MASKS: (u64, u64, u32) = (u64::MAX, 3, u32::MAX);
 
 fn processor_key(to: SealTo) -> Result<Vec<u8>> {
