@@ -44,7 +44,7 @@ struct Refusal {
 impl Broker {
     pub fn new(settings: &Settings, identity: Identity) -> Result<Self, Failure> {
         Ok(Self {
-            configuration: connection::configuration(identity, settings.pin()?)?,
+            configuration: connection::configuration(identity, settings.broker_key.0)?,
             addresses: settings.broker.clone(),
             patience: Duration::from_secs(settings.timeout_s.into()),
         })

@@ -5,6 +5,7 @@ use std::io::{self, Read, Write};
 use zeroize::Zeroizing;
 
 const MAX_HEAD_BYTES: usize = 16 << 10;
+const CHUNK_BYTES: usize = 4096;
 const MAX_HEADERS: usize = 64;
 /// 64 secrets of 1 MiB in Base64.
 const MAX_BODY_BYTES: usize = 96 << 20;
@@ -34,7 +35,8 @@ pub fn exchange(
 }
 
 fn read_answer(stream: &mut impl Read) -> io::Result<Answer> {
-    let mut received = Zeroizing::new(Vec::with_capacity(MAX_HEAD_BYTES));
+    // Room for all of it: growing would leave copies of what came with the head.
+    let mut received = Zeroizing::new(Vec::with_capacity(MAX_HEAD_BYTES + CHUNK_BYTES));
     let (status, length, head) = loop {
         if let Some(found) = read_head(&received)? {
             break found;
@@ -42,7 +44,7 @@ fn read_answer(stream: &mut impl Read) -> io::Result<Answer> {
         if received.len() >= MAX_HEAD_BYTES {
             return Err(malformed("a head that does not end"));
         }
-        let mut chunk = Zeroizing::new([0; 4096]);
+        let mut chunk = Zeroizing::new([0; CHUNK_BYTES]);
         match stream.read(&mut chunk[..])? {
             0 => return Err(io::ErrorKind::UnexpectedEof.into()),
             count => received.extend_from_slice(&chunk[..count]),

@@ -59,5 +59,5 @@ fn read_arguments(arguments: Vec<OsString>) -> Result<(Settings, Program), Failu
     };
     let settings =
         settings.into_string().map_err(|_| Failure::Settings("the settings are not UTF-8".into()))?;
-    Ok((Settings::parse(&settings)?, Program::new(path, name, arguments.collect())))
+    Ok((settings::parse(&settings)?, Program::new(path, name, arguments.collect())))
 }

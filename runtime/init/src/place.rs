@@ -70,6 +70,7 @@ fn write(path: &Path, value: &[u8], how: &OpenOptions) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::parse;
     use crate::settings::tests::EXAMPLE;
     use std::os::unix::fs::PermissionsExt;
     use zeroize::Zeroizing;
@@ -80,7 +81,7 @@ mod tests {
 
     #[test]
     fn variables_and_arguments_get_their_values() {
-        let mut settings = Settings::parse(EXAMPLE).unwrap();
+        let mut settings = parse(EXAMPLE).unwrap();
         settings.args = vec!["db".into(), "not granted".into()];
         let secrets = Secrets::from([("db".to_owned(), Zeroizing::new(b"hunter2".to_vec()))]);
         let mut program = program();
@@ -93,7 +94,7 @@ mod tests {
     fn files_are_for_their_owner_only() {
         let directory = std::env::temp_dir().join(format!("casemate-init-{}", std::process::id()));
         let path = directory.join("run/token");
-        let mut settings = Settings::parse(EXAMPLE).unwrap();
+        let mut settings = parse(EXAMPLE).unwrap();
         settings.files.insert(path.to_str().unwrap().into(), "db".into());
         let secrets = Secrets::from([("db".to_owned(), Zeroizing::new(b"a\0b".to_vec()))]);
         settings.env.clear();
@@ -105,7 +106,7 @@ mod tests {
 
     #[test]
     fn a_nul_cannot_be_in_a_variable_and_the_message_does_not_hold_the_value() {
-        let settings = Settings::parse(EXAMPLE).unwrap();
+        let settings = parse(EXAMPLE).unwrap();
         let secrets = Secrets::from([("db".to_owned(), Zeroizing::new(b"hunter2\0".to_vec()))]);
         let failure = place(&settings, secrets, &mut program()).unwrap_err().to_string();
         assert!(failure.contains("'db' holds a NUL") && !failure.contains("hunter2"), "{failure}");
