@@ -1,4 +1,4 @@
-"""``casemate-init`` as an ordinary program, against a broker. Inside an enclave it is tested by ``test_end_to_end.py``."""
+"""``casemate-init`` as an ordinary program, against a broker. Inside an enclave it is not tested: there are no quotes yet."""
 
 from __future__ import annotations
 

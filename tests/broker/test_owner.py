@@ -217,3 +217,11 @@ def test_a_changed_cut_or_rewritten_log_is_found(filled: Running) -> None:
 def test_a_policys_mistakes_are_explained(broker: Running) -> None:
     with pytest.raises(BrokerError, match=r"mrenclave\[1\]: expected 64 hexadecimal digits"):
         broker.owner.put_policy("mine", 'mrenclave = "12"')
+
+
+def test_a_token_that_was_cut_off_lets_nobody_in(tmp_path: Path) -> None:
+    home = Home(tmp_path / "broker")
+    assert home.is_owner(home.token)
+    (home.path / "token").write_bytes(b"")
+    with pytest.raises(BrokerError, match="token is damaged"):
+        Home(home.path)

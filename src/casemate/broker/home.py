@@ -38,6 +38,8 @@ _DATABASE = "broker.sqlite"
 # Clients know the broker by its key; the certificate only carries it.
 _LIFETIME = timedelta(days=3650)
 _NAME = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Casemate broker")])
+# What `secrets.token_urlsafe(32)` gives has this length; anything shorter was never made here.
+_MIN_TOKEN = 43
 
 
 def default_home() -> Path:
@@ -119,7 +121,11 @@ class Home:
         path = self.path / _TOKEN
         if not path.exists():
             write_private(path, secrets.token_urlsafe(32).encode())
-        return path.read_text(encoding="ascii").strip()
+        token = path.read_bytes().strip().decode("ascii", "replace")
+        # A start that was cut off may have left it empty, and an empty token would let everyone in.
+        if len(token) < _MIN_TOKEN:
+            raise BrokerError("the owner's token is damaged", where=str(path), remedy="remove it; a new one is made")
+        return token
 
     def is_owner(self, token: str) -> bool:
         return hmac.compare_digest(token.encode(), self.token.encode())
