@@ -122,27 +122,33 @@ impl UserContext {
     /// After [`Trap::Syscall`] from a rewritten site rcx and r11 are clobbered as by the instruction.
     #[inline]
     pub fn run(&mut self) -> Trap {
-        // SAFETY: the context is exclusively borrowed until the call returns; the entry code keeps the library OS's
-        // callee-saved registers and stack, and hands control to the program, which holds no reference to enclave data.
-        let kind = unsafe { user_run(self) };
-        if kind == TRAP_SYSCALL {
-            return Trap::Syscall;
-        }
-        if kind == TRAP_EXCEPTION {
-            let area = area::current();
-            // SAFETY: the area is this thread's own and the exception handler that wrote these fields has returned.
-            let (vector, error, address) =
-                unsafe { ((*area).trap_vector, (*area).trap_error, (*area).trap_address) };
-            if vector == crate::emulate::INVALID_OPCODE && crate::host::leaves_by_gate() {
-                match crate::emulate::emulate(self) {
-                    Emulated::Syscall => return Trap::Syscall,
-                    Emulated::Done => return self.run(),
-                    Emulated::Not => {}
-                }
+        loop {
+            // SAFETY: the context is exclusively borrowed until the call returns; the entry code keeps the library OS's
+            // callee-saved registers and stack, and hands control to the program, which holds no reference to enclave data.
+            let kind = unsafe { user_run(self) };
+            if kind == TRAP_SYSCALL {
+                return Trap::Syscall;
             }
-            return Trap::Exception(Exception { vector: vector as u8, error_code: error as u32, address });
+            if kind == TRAP_EXCEPTION {
+                let area = area::current();
+                // SAFETY: the area is this thread's own and the exception handler that wrote these fields has returned.
+                let (vector, error, address) =
+                    unsafe { ((*area).trap_vector, (*area).trap_error, (*area).trap_address) };
+                if vector == crate::emulate::INVALID_OPCODE && crate::host::leaves_by_gate() {
+                    match crate::emulate::emulate(self) {
+                        Emulated::Syscall => return Trap::Syscall,
+                        Emulated::Done => continue,
+                        Emulated::Not => {}
+                    }
+                }
+                return Trap::Exception(Exception {
+                    vector: vector as u8,
+                    error_code: error as u32,
+                    address,
+                });
+            }
+            return if kind == TRAP_CLAIMED_SYSCALL { self.claimed_call() } else { Trap::Interrupt };
         }
-        if kind == TRAP_CLAIMED_SYSCALL { self.claimed_call() } else { Trap::Interrupt }
     }
 
     /// What a trap is of which the host says that it was a system call: only the program's own instruction makes one.

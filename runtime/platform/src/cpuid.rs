@@ -1,7 +1,8 @@
 //! CPUID. On `direct` it is the instruction; in an enclave, where that is not allowed, a table that the host gave at start.
 //!
-//! The table is the host's word. What memory safety hangs on (sizes and offsets of the XSAVE area) must agree with the
-//! architecture and XCR0, which the processor itself tells; features whose registers the enclave does not have are taken away. The
+//! The table is the host's word, and no memory safety hangs on it: the platform layer takes the XSAVE area's size from the
+//! architecture and XCR0, which the processor itself tells (`extended_state`). What programs size theirs by must agree with
+//! those; features whose registers the enclave does not have are taken away. The
 //! rest can make a program slow or crash, which the host can do anyway.
 
 use alloc::vec::Vec;
@@ -61,11 +62,20 @@ pub(crate) fn adopt(blob: HostRange, xcr0: u64) -> Result<(), &'static str> {
     for entry in &mut table {
         check(entry, Xfrm::from_bits_truncate(xcr0))?;
     }
+    is_complete(&table, xcr0)?;
+    TABLE.set(table).map_err(|_| "the CPUID table came twice")
+}
+
+/// Whether everything is there that programs size and choose by.
+fn is_complete(table: &[CpuidEntry], xcr0: u64) -> Result<(), &'static str> {
     let present = |leaf, subleaf| table.iter().any(|entry| (entry.leaf, entry.subleaf) == (leaf, subleaf));
     if ![(0, 0), (1, 0), (7, 0), (XSAVE_LEAF, 0), (0x8000_0000, 0)].iter().all(|&(a, b)| present(a, b)) {
         return Err("the CPUID table lacks a leaf that every processor has");
     }
-    TABLE.set(table).map_err(|_| "the CPUID table came twice")
+    if !(2..63).all(|component| xcr0 >> component & 1 == 0 || present(XSAVE_LEAF, component)) {
+        return Err("the CPUID table lacks a part of the XSAVE area");
+    }
+    Ok(())
 }
 
 /// Bits of leaf 1 ECX, leaf 7 EBX, ECX and EDX that go with a component of the vector state (SDM volume 2, CPUID).
@@ -108,7 +118,8 @@ fn check(entry: &mut CpuidEntry, xcr0: Xfrm) -> Result<(), &'static str> {
             let size = xsave_size(xcr0) as u32;
             (*eax, *ebx, *ecx, *edx) = (xcr0.bits() as u32, size, size, (xcr0.bits() >> 32) as u32);
         }
-        (XSAVE_LEAF, component @ 2..63) if xcr0.bits() >> component & 1 == 1 => {
+        // Protection keys lie elsewhere on other makers' processors, and no enclave has them.
+        (XSAVE_LEAF, component @ (2..=8 | 10..=62)) if xcr0.bits() >> component & 1 == 1 => {
             let end = xsave_size(Xfrm::from_bits_truncate(1 << component | 3));
             if (*eax as usize).checked_add(*ebx as usize) != Some(end) {
                 return Err("the CPUID table contradicts the architecture about the XSAVE area");
@@ -155,5 +166,16 @@ mod tests {
     #[test]
     fn a_processor_without_xsave_is_refused() {
         assert!(check(&mut entry(1, 0, [0, 0, !(1 << 27), u32::MAX]), Xfrm::LEGACY).is_err());
+    }
+
+    #[test]
+    fn a_table_that_lacks_a_part_of_the_vector_state_is_refused() {
+        let needed = [(0, 0), (1, 0), (7, 0), (XSAVE_LEAF, 0), (0x8000_0000, 0)];
+        let mut table: Vec<CpuidEntry> =
+            needed.iter().map(|&(leaf, subleaf)| entry(leaf, subleaf, [u32::MAX; 4])).collect();
+        assert!(is_complete(&table, 7).is_err(), "AVX's part is missing");
+        table.push(entry(XSAVE_LEAF, 2, [256, 576, 0, 0]));
+        assert!(is_complete(&table, 7).is_ok());
+        assert!(is_complete(&table[1..], 7).is_err());
     }
 }

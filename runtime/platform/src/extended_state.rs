@@ -4,10 +4,14 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use casemate_sgx::{Xfrm, xsave_size};
+
 use crate::context::UserContext;
 
 /// State components handled: x87, SSE, AVX, opmask, ZMM_Hi256, Hi16_ZMM, PKRU. AMX needs a permission that is never asked for.
 pub(crate) const COMPONENTS: u64 = 0x2e7;
+/// Of them, those that an enclave can have: protection keys are none (`casemate_sgx::layout::Features`).
+pub(crate) const IN_ENCLAVE: u64 = COMPONENTS & !(1 << 9);
 /// Size of the legacy region and the XSAVE header (SDM vol. 1, 13.4).
 const HEADER_END: usize = 576;
 /// Offset of xmm0 in the legacy region.
@@ -38,12 +42,16 @@ pub(crate) fn xcr0() -> u64 {
 
 /// The components that are on, of those handled.
 pub fn enabled_components() -> u64 {
-    xcr0() & COMPONENTS
+    xcr0() & if crate::host::leaves_by_gate() { IN_ENCLAVE } else { COMPONENTS }
 }
 
-/// Size in bytes of an image with the enabled components (CPUID.0DH).
+/// Size in bytes of an image with the enabled components. In an enclave the architecture's, as XSAVE writes that much
+/// whatever the host's CPUID table says (or leaves out); on `direct` CPUID's (leaf 0DH).
 pub fn image_size() -> usize {
     let enabled = enabled_components();
+    if crate::host::leaves_by_gate() {
+        return xsave_size(Xfrm::from_bits_truncate(enabled));
+    }
     let mut size = HEADER_END;
     for component in 2..63 {
         if enabled >> component & 1 == 1 {
@@ -51,8 +59,7 @@ pub fn image_size() -> usize {
             size = size.max((length as usize).saturating_add(offset as usize));
         }
     }
-    // CPUID is the host's word in an enclave: an absurd size must not become an absurd allocation.
-    size.min(16384)
+    size
 }
 
 impl ExtendedState {
@@ -71,7 +78,7 @@ impl ExtendedState {
     pub fn save(context: &UserContext) -> ExtendedState {
         let mut state = ExtendedState::initial();
         let mask = enabled_components();
-        // SAFETY: the buffer is 64-byte aligned and as large as CPUID says for these components.
+        // SAFETY: the buffer is 64-byte aligned and as large as these components need (`image_size`).
         unsafe {
             core::arch::asm!("xsave64 [{}]", in(reg) state.blocks.as_mut_ptr(), in("eax") mask as u32, in("edx") (mask >> 32) as u32, options(nostack));
         }

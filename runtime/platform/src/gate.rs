@@ -10,10 +10,7 @@ use casemate_sgx::layout::EXCEPTION_STACK_SIZE;
 
 use crate::area::{XSAVE_OFFSET, offset};
 use crate::enclu::ENCLU_CODE;
-use crate::extended_state::COMPONENTS;
-
-/// State components of the program that leave with nobody. Protection keys are not among them: no enclave has them.
-const KEPT: u64 = COMPONENTS & !(1 << 9);
+use crate::extended_state::IN_ENCLAVE;
 
 /// An XSAVE image in which every component is in its initial state; XRSTOR takes MXCSR from it all the same.
 #[repr(C, align(64))]
@@ -200,7 +197,7 @@ casemate_fatal_resume:
     call {FATAL}
     ud2
 "#,
-    COMPONENTS = const KEPT,
+    COMPONENTS = const IN_ENCLAVE,
     INITIAL = sym INITIAL,
     CODE = sym ENCLU_CODE,
     STAGE = sym crate::exception::stage,

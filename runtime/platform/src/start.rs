@@ -92,6 +92,7 @@ fn begin(a: u64, b: u64, main: fn(HostFacts, Arc<ThreadHandle>), gate: bool) -> 
         return -1;
     }
     if a < layout.enclave_size
+        || !a.is_multiple_of(align_of::<StartBlock>() as u64)
         || a.checked_add(size_of::<StartBlock>() as u64).is_none_or(|end| end > 1 << 47)
     {
         return -1;
@@ -145,6 +146,7 @@ fn accept_block(block: &StartBlock, layout: &LayoutBlock, gate: bool) -> bool {
 }
 
 fn run_main(thread: Arc<ThreadHandle>) {
+    crate::thread::reserve_pending();
     let block = START.lock().take();
     let facts = block.ok_or("started twice").and_then(read_facts);
     match (facts, MAIN.get()) {

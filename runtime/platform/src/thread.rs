@@ -172,6 +172,11 @@ pub fn spawn(main: impl FnOnce(Arc<ThreadHandle>) + Send + 'static) -> Result<Ar
 /// Blocks for which a host thread was asked for and has not yet entered: the host cannot enter any other.
 static PENDING: Mutex<Vec<u32>> = Mutex::new(Vec::new());
 
+/// Makes room for every thread that there can be, so that the list never grows, and calls the host, while others spin for it.
+pub(crate) fn reserve_pending() {
+    PENDING.lock().reserve(crate::layout::block().max_threads as usize);
+}
+
 fn take_pending(number: u32) -> bool {
     // Only spins: a thread that enters has no area yet, without which it cannot give the processor away.
     let mut pending = loop {
