@@ -55,7 +55,7 @@ host_calls! {
     /// EACCEPT; without: access alone, whatever is in them.
     PageMap = 9,
     /// `(address, length, protection, page_protection)`: change protection of mapped pages. In an enclave with EDMM
-    /// `page_protection` is for EMODPR, and the pages wait for EACCEPT; `protection` is always for the page tables.
+    /// `page_protection` is for EMODPR, and the pages wait for EACCEPT; 0: page tables alone. `protection` is always for those.
     PageProtect = 10,
     /// `(address, length)`: take pages away; the range stays reserved and inaccessible. Not in an enclave with EDMM.
     PageUnmap = 11,

@@ -47,10 +47,11 @@ pub(super) fn protect(args: Args) -> Reply {
     let (address, length, protection) = checked(args)?;
     if run::is_dynamic() {
         let permissions = SecInfoFlags::from_bits_truncate(args[3]).permissions();
-        return if run::is_hardware() {
-            hardware::pages::restrict(address, length, protection, permissions)
-        } else {
-            soft::pages::restrict(address, length, protection == PROT_NONE, permissions)
+        return match (run::is_hardware(), permissions.is_empty()) {
+            (true, false) => hardware::pages::restrict(address, length, protection, permissions),
+            (true, true) => set_access(address, length, protection),
+            (false, false) => soft::pages::restrict(address, length, permissions),
+            (false, true) => soft::pages::hide(address, length, protection == PROT_NONE),
         };
     }
     set_access(address, length, protection)

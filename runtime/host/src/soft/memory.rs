@@ -95,6 +95,12 @@ impl OwnMemory {
 }
 
 impl Memory for OwnMemory {
+    /// What is hidden is not mapped, as on hardware: leaves that touch such a page fault.
+    fn resolve(&self, linear_page: u64) -> Option<u64> {
+        let before = self.hidden.range(..=linear_page).next_back();
+        before.is_none_or(|(_, end)| *end <= linear_page).then_some(linear_page)
+    }
+
     fn fill(&mut self, page: u64, contents: &[u8; PAGE_SIZE]) {
         if !self.is_open(page) {
             self.zero(page, PAGE);

@@ -112,12 +112,15 @@ pub mod pages {
         outcome(soft.device.augment(address, length))
     }
 
-    /// EMODPR, and the page tables.
-    pub fn restrict(address: u64, length: u64, hide: bool, permissions: SecInfoFlags) -> Reply {
+    /// EMODPR.
+    pub fn restrict(address: u64, length: u64, permissions: SecInfoFlags) -> Reply {
+        outcome(device().device.restrict_permissions(address, length, permissions))
+    }
+
+    /// The page tables alone.
+    pub fn hide(address: u64, length: u64, hide: bool) -> Reply {
         let mut soft = device();
-        let changes = soft.device.memory().hide(address, length, hide);
-        outcome(soft.device.restrict_permissions(address, length, permissions))?;
-        if changes {
+        if soft.device.memory().hide(address, length, hide) {
             soft.device.set_access(address, length);
         }
         Ok(0)

@@ -19,6 +19,8 @@ static PRESENT: Mutex<Present> = Mutex::new(Present(BTreeMap::new()));
 
 struct Present(BTreeMap<u64, (u64, Protection)>);
 
+const READ: Protection = Protection { read: true, ..Protection::NONE };
+
 /// A range with its rights.
 type Part = (u64, u64, Protection);
 
@@ -84,6 +86,13 @@ fn is_hidden(protection: Protection) -> bool {
     !protection.read && !protection.write && !protection.execute
 }
 
+/// Page tables alone: `protection` in them, whatever the EPCM says. EACCEPT and EMODPE touch the page itself, so pages that
+/// are hidden are shown before, and hidden after.
+fn set_page_tables(start: u64, length: u64, protection: Protection) -> Result<(), PageError> {
+    let bits = if is_hidden(protection) { 0 } else { protection.bits() | 1 };
+    request(HostCall::PageProtect, [start, length, bits, 0])
+}
+
 fn refused(_: u64) -> PageError {
     PageError::OutOfMemory
 }
@@ -112,16 +121,19 @@ fn remove(start: u64, length: u64) -> Result<(), PageError> {
 /// Changes the rights of pages that exist with others: first EMODPE adds, then EMODPR takes away, and EACCEPT sees that it did.
 fn change(start: u64, length: u64, from: Protection, to: Protection) -> Result<(), PageError> {
     let (old, new) = (permissions(from), permissions(to));
-    if old == new && !is_hidden(from) && !is_hidden(to) {
-        return Ok(());
+    if old == new {
+        return if is_hidden(from) == is_hidden(to) { Ok(()) } else { set_page_tables(start, length, to) };
+    }
+    if is_hidden(from) {
+        set_page_tables(start, length, READ)?;
     }
     if !old.contains(new) {
         // SAFETY: these are program memory, and the library OS decided about its rights.
         unsafe { enclu::extend(secinfo(new), start, length) }.map_err(refused)?;
     }
-    let shown = if is_hidden(to) { 0 } else { to.bits() | 1 };
-    request(HostCall::PageProtect, [start, length, shown, new.bits()])?;
-    enclu::accept(secinfo(new | SecInfoFlags::PR), start, length).map_err(refused)
+    request(HostCall::PageProtect, [start, length, to.bits() | 1, new.bits()])?;
+    enclu::accept(secinfo(new | SecInfoFlags::PR), start, length).map_err(refused)?;
+    if is_hidden(to) { set_page_tables(start, length, to) } else { Ok(()) }
 }
 
 pub(super) fn map(start: u64, length: u64, protection: Protection, soon: bool) -> Result<(), PageError> {
@@ -147,6 +159,9 @@ pub(super) fn protect(start: u64, length: u64, protection: Protection) -> Result
 pub(super) fn unmap(start: u64, length: u64) -> Result<(), PageError> {
     let parts = PRESENT.lock().parts(start, start + length);
     let (Some(&(from, ..)), Some(&(_, to, _))) = (parts.first(), parts.last()) else { return Ok(()) };
+    for &(from, to, _) in parts.iter().filter(|(.., protection)| is_hidden(*protection)) {
+        set_page_tables(from, to - from, READ)?;
+    }
     // Parts that touch go together, whatever their rights.
     let whole = parts.iter().map(|(from, to, _)| to - from).sum::<u64>() == to - from;
     if whole {
@@ -182,7 +197,7 @@ pub(super) fn relocate(from: u64, to: u64, length: u64, protection: Protection) 
     // What cannot be read must be, to be copied.
     for (start, end, old) in parts {
         if is_hidden(old) {
-            change(start, end - start, old, Protection { read: true, ..Protection::NONE })?;
+            change(start, end - start, old, READ)?;
         }
     }
     unmap(to, length)?;
@@ -191,8 +206,7 @@ pub(super) fn relocate(from: u64, to: u64, length: u64, protection: Protection) 
     unsafe { enclu::accept_copy(secinfo(permissions(protection)), to, length, from) }.map_err(refused)?;
     PRESENT.lock().insert(to, to + length, protection);
     if is_hidden(protection) {
-        let read_only = Protection { read: true, ..Protection::NONE };
-        change(to, length, read_only, protection)?;
+        change(to, length, READ, protection)?;
     }
     unmap(from, length)
 }
@@ -200,8 +214,6 @@ pub(super) fn relocate(from: u64, to: u64, length: u64, protection: Protection) 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const READ: Protection = Protection { read: true, write: false, execute: false };
 
     #[test]
     fn parts_are_split_joined_and_clipped() {
