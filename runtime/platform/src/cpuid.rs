@@ -101,17 +101,15 @@ fn check(entry: &mut CpuidEntry, xcr0: Xfrm) -> Result<(), &'static str> {
             }
         }
         (7, 0) => {
-            // SGX itself; protection keys.
+            // SGX itself; protection keys and AMX, which no enclave has (`casemate_sgx::layout::Features`).
             *ebx &= !(1 << 2);
             *ecx &= !(1 << 3 | 1 << 4);
+            *edx &= !AMX_7_EDX;
             if !xcr0.contains(Xfrm::AVX) {
                 (*ebx, *ecx) = (*ebx & !AVX_7_EBX, *ecx & !AVX_7_ECX);
             }
             if !xcr0.contains(Xfrm::AVX512) {
                 (*ebx, *ecx, *edx) = (*ebx & !AVX512_7_EBX, *ecx & !AVX512_7_ECX, *edx & !AVX512_7_EDX);
-            }
-            if !xcr0.contains(Xfrm::AMX) {
-                *edx &= !AMX_7_EDX;
             }
         }
         (XSAVE_LEAF, 0) => {
@@ -146,7 +144,7 @@ mod tests {
         check(&mut one, Xfrm::from_bits_truncate(3)).unwrap();
         assert_eq!(one.registers[2] & AVX_1_ECX, 0);
         let mut seven = entry(7, 0, [0, u32::MAX, u32::MAX, u32::MAX]);
-        check(&mut seven, Xfrm::from_bits_truncate(7)).unwrap();
+        check(&mut seven, Xfrm::from_bits_truncate(0x6_0007)).unwrap();
         assert_eq!(seven.registers[1] & (AVX512_7_EBX | AVX_7_EBX), AVX_7_EBX);
         assert_eq!(seven.registers[1] & 1 << 2, 0, "no SGX inside");
         assert_eq!(seven.registers[3] & (AVX512_7_EDX | AMX_7_EDX), 0);

@@ -62,9 +62,9 @@ pub struct Features {
 }
 
 impl Default for Features {
-    /// AVX, AVX-512 and AMX where they are; MPX and protection keys never.
+    /// AVX and AVX-512 where they are. Nothing else: what is not saved and cleared at the enclave's gate must not be on.
     fn default() -> Self {
-        Self { required: Xfrm::LEGACY, optional: Xfrm::AVX.union(Xfrm::AVX512).union(Xfrm::AMX) }
+        Self { required: Xfrm::LEGACY, optional: Xfrm::AVX.union(Xfrm::AVX512) }
     }
 }
 

@@ -158,7 +158,7 @@ fn every_input_is_in_the_measurement() {
         Parameters { edmm: false, ..base },
         Parameters { exinfo: true, ..base },
         Parameters { heap_size: Some(32 << 20), ..base },
-        Parameters { features: Features { required: Xfrm::LEGACY, optional: Xfrm::AVX }, ..base },
+        Parameters { features: Features { required: Xfrm::LEGACY, optional: Xfrm::AVX | Xfrm::AMX }, ..base },
     ];
     for parameters in others {
         let value = measure(&parameters);

@@ -26,7 +26,7 @@ UNUSED: Final[dict[str, str]] = {
     "sgx.cpu_features": "programs see the processor's features through cpuid",
     "sgx.require_avx": "programs see the processor's features through cpuid",
     "sgx.require_avx512": "programs see the processor's features through cpuid",
-    "sgx.require_amx": "programs see the processor's features through cpuid",
+    "sgx.require_amx": "enclaves have no AMX here, and cpuid says so",
     "sgx.require_mpx": "programs see the processor's features through cpuid",
     "sgx.require_pkru": "programs see the processor's features through cpuid",
     "sgx.require_exinfo": "faulting addresses are given to signal handlers where the processor reports them",
