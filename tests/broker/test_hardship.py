@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import resource
@@ -18,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from casemate.attestation.ratls import ClientContext, new_identity
+from casemate.broker import wire
 from casemate.broker.client import BrokerClient
 from casemate.broker.errors import BrokerError
 from casemate.broker.journal import verify_chain
@@ -70,6 +72,25 @@ def test_clients_that_stall_or_trickle_are_let_go(tmp_path: Path) -> None:
             with context.wrap_socket(plain(broker.addresses[name])) as loris:
                 loris.sendall(head)
                 until_closed(loris, b"SECRET_PROVISION" if name == "gramine" else b"a")
+
+
+def test_what_passed_fast_does_not_pay_for_hours_of_silence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At one byte a second, what either client sends or gets would be worth more time than this test waits."""
+    monkeypatch.setattr(wire, "_MAX_SAVED_S", 0.5)
+    with serving(tmp_path / "b", limits=Limits(idle_s=0.5, bytes_per_s=1)) as broker:
+        context = ClientContext(pin=broker.home.pin, identity=new_identity(quote_of(ENCLAVE)))
+        address = broker.addresses["enclaves"]
+        with context.wrap_socket(plain(address)) as sender:
+            with contextlib.suppress(OSError):
+                sender.sendall(b"POST /v1/secrets HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n" + bytes(50_000))
+            until_closed(sender)
+        with context.wrap_socket(plain(address)) as reader, contextlib.suppress(OSError):
+            reader.sendall(b"GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n" * 20)
+            answers = b""
+            while answers.count(b"HTTP/1.1 404") < 20 and (more := reader.recv(65536)):
+                answers += more
+            reader.sendall(b"GET /")
+            until_closed(reader)
 
 
 def test_no_more_connections_are_held_than_the_limit(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sqlite3
@@ -13,9 +14,12 @@ import pytest
 
 from casemate.attestation.ratls import ClientContext, httpx_transport
 from casemate.broker.client import BrokerClient
+from casemate.broker.database import Database
 from casemate.broker.errors import BrokerError
 from casemate.broker.home import Access, Home
-from casemate.broker.journal import Entry, verify_chain
+from casemate.broker.journal import Entry, JournalWriter, entries, verify_chain
+from casemate.broker.sealing import write_private
+from casemate.errors import CasemateError
 from tests.broker.enclaves import ENCLAVE, POLICY, Running, serving, values
 
 SECRET = b"correct horse battery staple"
@@ -214,6 +218,20 @@ def test_a_changed_cut_or_rewritten_log_is_found(filled: Running) -> None:
         verify_chain(forged, noted)
 
 
+def test_a_record_that_cannot_be_kept_fails_alone(tmp_path: Path) -> None:
+    home = Home(tmp_path / "b")
+    database = Database(home.database_url, home.master_key())
+    writer = JournalWriter(database)
+    with database.write():
+        # The writer waits for this transaction: what comes meanwhile is one batch.
+        futures = [writer.submit({"name": name}) for name in ("a", "b", "\ud800", "c")]
+    assert [type(each.exception()) for each in futures] == [type(None), type(None), UnicodeEncodeError, type(None)]
+    writer.close()
+    with database.read() as connection:
+        assert [json.loads(entry.record)["name"] for entry in entries(connection)] == ["a", "b", "c"]
+    database.close()
+
+
 def test_a_policys_mistakes_are_explained(broker: Running) -> None:
     with pytest.raises(BrokerError, match=r"mrenclave\[1\]: expected 64 hexadecimal digits"):
         broker.owner.put_policy("mine", 'mrenclave = "12"')
@@ -225,3 +243,18 @@ def test_a_token_that_was_cut_off_lets_nobody_in(tmp_path: Path) -> None:
     (home.path / "token").write_bytes(b"")
     with pytest.raises(BrokerError, match="token is damaged"):
         Home(home.path)
+
+
+def test_a_file_that_could_not_be_written_is_not_left_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        with pytest.raises(CasemateError, match="cannot write"):
+            write_private(tmp_path / "key", b"half of it")
+    assert list(tmp_path.iterdir()) == []
+    write_private(tmp_path / "key", b"all of it")
+    with pytest.raises(CasemateError, match="cannot write"):
+        write_private(tmp_path / "key", b"another")
+    assert (tmp_path / "key").read_bytes() == b"all of it"

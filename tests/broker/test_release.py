@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
-from casemate.broker.errors import BrokerError
-from tests.broker.enclaves import DEBUG, ENCLAVE, OTHER, OUTDATED, POLICY, Running, policy_of, values
+from casemate.broker import enclave_api
+from casemate.broker.enclave_api import Room
+from casemate.broker.errors import BrokerError, BusyError
+from casemate.broker.results import MAX_RESULT_BYTES
+from tests.broker.enclaves import DEBUG, ENCLAVE, OTHER, OUTDATED, POLICY, Running, policy_of, serving, values
 
 
 @pytest.fixture(autouse=True)
@@ -102,6 +106,17 @@ def test_a_request_names_some_secrets_and_not_too_many(broker: Running) -> None:
         assert "names 1 to 64 secrets" in broker.ask(required=names).json()["error"]
 
 
+@pytest.mark.parametrize("mrenclave", [ENCLAVE, b"\7" * 32], ids=["genuine", "forged"])
+@pytest.mark.parametrize("name", [r"\ud800", r"a\n9  released", "x" * 10_000])
+def test_of_what_is_no_name_nothing_goes_into_the_log(broker: Running, mrenclave: bytes, name: str) -> None:
+    with broker.enclave(mrenclave) as client:
+        response = client.post("/v1/secrets", content=f'{{"required": ["db", "{name}"]}}')
+    assert response.status_code == 403
+    record = last_record(broker)
+    assert (record["action"], record["outcome"], record["secrets"]) == ("release", "refused", [])
+    assert len(broker.owner.log()[-1].record) < 1000
+
+
 def test_results_come_back_and_are_fetched_by_the_owner(broker: Running) -> None:
     with broker.enclave() as client:
         assert client.put("/v1/results/report%201.txt", content=b"42").status_code == 204
@@ -122,7 +137,39 @@ def test_results_of_enclaves_that_no_policy_accepts_are_not_taken(broker: Runnin
     assert broker.owner.results() == []
 
 
-@pytest.mark.parametrize("name", ["..", "%2E%2E", "a%00b", "x" * 300])
+def test_results_that_are_not_taken_are_refused_before_they_are_read(broker: Running) -> None:
+    """The bytes go nowhere: the result is refused although it is too long, and the client still hears why."""
+    for mrenclave, status in ((DEBUG, 403), (b"\7" * 32, 403), (ENCLAVE, 400)):
+        with broker.enclave(mrenclave) as client:
+            assert client.put("/v1/results/x", content=bytes(MAX_RESULT_BYTES + 1)).status_code == status
+    assert broker.owner.results() == []
+
+
+def test_no_more_bytes_of_results_are_held_than_the_limit() -> None:
+    room = Room(10)
+    with room.hold() as take:
+        take(6)
+        with room.hold() as other, pytest.raises(BusyError):
+            other(5)
+        with room.hold() as other:
+            other(4)
+        take(4)
+    with room.hold() as take:
+        take(10)
+
+
+def test_a_result_beyond_what_may_be_held_is_to_be_sent_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(enclave_api, "_MAX_HELD_BYTES", 10)
+    with serving(tmp_path / "b") as broker:
+        broker.owner.put_policy("mine", POLICY)
+        with broker.enclave() as client:
+            assert client.put("/v1/results/x", content=bytes(11)).status_code == 503
+            for _ in range(2):
+                assert client.put("/v1/results/x", content=bytes(10)).status_code == 204
+        assert [each["size"] for each in broker.owner.results()] == [10, 10]
+
+
+@pytest.mark.parametrize("name", ["..", "%2E%2E", "a%00b", "x" * 300, "a%0A9", "%1B[2J", "%E2%80%AE"])
 def test_a_results_name_is_a_files_name(broker: Running, name: str) -> None:
     with broker.enclave() as client:
         assert client.put(f"/v1/results/{name}", content=b"").status_code in (400, 404)

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 import casemate.cli
+import casemate.cli.broker
+from casemate.broker.journal import Entry
 from tests.broker.enclaves import ENCLAVE, OTHER, POLICY, Running, serving, values
 
 Command = Callable[..., str]
@@ -77,6 +79,33 @@ def test_the_log_says_who_was_refused_and_verifies(broker: Running, command: Com
     assert len(command("log", "--after", "3").splitlines()) == 1
     with pytest.raises(AssertionError, match="it was rewritten"):
         command("log", "verify", "--noted", f"2:{'00' * 32}")
+
+
+def test_what_others_named_neither_forges_lines_nor_steers_the_terminal(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Records of before names were checked may hold anything."""
+    evil = "a\n9  released\x1b[2J\u202e"
+    record = json.dumps({"time": "t", "action": "result", "result": evil, "secrets": [], "why": evil})
+    row = {"id": 1, "name": evil, "size": 1, "received": "t", "mrenclave": "00"}
+
+    class Client:
+        def __enter__(self) -> Client:
+            return self
+
+        def __exit__(self, *_: object) -> None: ...
+
+        def log(self, _after: int) -> list[Entry]:
+            return [Entry(1, record, bytes(32))]
+
+        def results(self, _name: str | None) -> list[dict[str, object]]:
+            return [row]
+
+    monkeypatch.setattr(casemate.cli.broker, "_client", lambda _place: Client())
+    for output, lines in ((command("log"), 1), (command("result", "list"), 2)):
+        assert len(output.splitlines()) == lines
+        assert all(each.isprintable() for each in output.splitlines())
+        assert "a\\n9  released\\x1b" in output
 
 
 def test_a_result_is_fetched_by_its_name(broker: Running, command: Command, tmp_path: Path) -> None:

@@ -3,7 +3,8 @@
     POST /v1/secrets       {"required": [name…], "optional": [name…]} -> {"secrets": {name: base64}, "withheld": [name…]}
     PUT  /v1/results/NAME  bytes -> 204
 
-Refusals are 403 with {"error": sentence, "failures": [{"claim", "expected", "found"}…]}.
+Refusals are 403 with {"error": sentence, "failures": [{"claim", "expected", "found"}…]}. A result that comes while
+too many bytes of others are held is answered with 503.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ import asyncio
 import base64
 import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import Executor
+from contextlib import contextmanager
 from typing import Any
 
 from starlette.applications import Starlette
@@ -21,19 +23,47 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from casemate.broker.errors import BrokerError, RefusedError
+from casemate.broker.errors import BrokerError, BusyError, RefusedError
 from casemate.broker.release import Decider
-from casemate.broker.results import MAX_RESULT_BYTES, check_result_name
+from casemate.broker.results import MAX_RESULT_BYTES
 from casemate.errors import CasemateError
 
 LOG = logging.getLogger("casemate.broker")
 _MAX_REQUEST_BYTES = 64 << 10
+# Of all results that are being received or sealed.
+_MAX_HELD_BYTES = 4 * MAX_RESULT_BYTES
 
 Handler = Callable[[Request], Awaitable[Response]]
+Take = Callable[[int], None]
+
+
+class Room:
+    """How many bytes may be held at a time, by all requests together."""
+
+    def __init__(self, size: int) -> None:
+        self._left = size
+
+    @contextmanager
+    def hold(self) -> Iterator[Take]:
+        """Gives what takes so many bytes more, or raises `BusyError`; they are free again at the end of the block."""
+        held = 0
+
+        def take(size: int) -> None:
+            nonlocal held
+            if size > self._left:
+                raise BusyError("the broker is receiving too many results", remedy="send it again later")
+            self._left -= size
+            held += size
+
+        try:
+            yield take
+        finally:
+            self._left += held
 
 
 def enclave_app(decider: Decider, executor: Executor) -> Starlette:
     """The application of the enclaves' port. Each connection's state has its ``certificate`` (DER)."""
+    room = Room(_MAX_HELD_BYTES)
 
     async def secrets(request: Request) -> Response:
         required, optional = _names(await read_json(request, _MAX_REQUEST_BYTES))
@@ -44,12 +74,17 @@ def enclave_app(decider: Decider, executor: Executor) -> Starlette:
         return JSONResponse({"secrets": values, "withheld": release.withheld}, headers={"Cache-Control": "no-store"})
 
     async def result(request: Request) -> Response:
-        name = request.path_params["name"]
-        check_result_name(name)
-        data = await read_body(request, MAX_RESULT_BYTES)
-        await asyncio.get_running_loop().run_in_executor(
-            executor, decider.admit_result, request.state.certificate, name, data, peer_name(request)
-        )
+        name, certificate = request.path_params["name"], request.state.certificate
+        loop, chunks = asyncio.get_running_loop(), request.stream()
+        try:
+            admitted = await loop.run_in_executor(executor, decider.admit_result, certificate, name, peer_name(request))
+            with room.hold() as take:
+                data = await _collect(chunks, MAX_RESULT_BYTES, take)
+                await loop.run_in_executor(executor, decider.keep_result, admitted, data)
+        except CasemateError:
+            # A client that is cut off while it sends does not hear why.
+            await _discard(chunks, MAX_RESULT_BYTES)
+            raise
         return Response(status_code=204)
 
     return Starlette(
@@ -92,12 +127,25 @@ def answering(handler: Handler) -> Handler:
 
 
 async def read_body(request: Request, limit: int) -> bytes:
+    return await _collect(request.stream(), limit)
+
+
+async def _collect(chunks: AsyncIterator[bytes], limit: int, take: Take = lambda _size: None) -> bytes:
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
+    async for chunk in chunks:
+        if len(body) + len(chunk) > limit:
             raise BrokerError(f"the request has more than {limit} bytes")
+        take(len(chunk))
+        body += chunk
     return bytes(body)
+
+
+async def _discard(chunks: AsyncIterator[bytes], limit: int) -> None:
+    """Reads what is left of a request, up to a limit, and keeps none of it."""
+    async for chunk in chunks:
+        limit -= len(chunk)
+        if limit < 0:
+            return
 
 
 async def read_json(request: Request, limit: int) -> Any:

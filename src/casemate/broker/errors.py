@@ -23,6 +23,12 @@ class InUseError(BrokerError):
     status = 409
 
 
+class BusyError(BrokerError):
+    """The broker has its hands full; the same request may be served later."""
+
+    status = 503
+
+
 class RefusedError(BrokerError):
     """An enclave does not get what it asks for. ``failures`` are the claims that do not hold."""
 

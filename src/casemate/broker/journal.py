@@ -48,13 +48,16 @@ def now_text() -> str:
 
 def append(connection: Connection, *records: dict[str, Any]) -> None:
     """Adds records in a transaction of the only writer."""
+    _append(connection, [canonical(record) for record in records])
+
+
+def _append(connection: Connection, texts: list[str]) -> None:
     last = connection.execute(
         select(journal.c.number, journal.c.hash).order_by(journal.c.number.desc()).limit(1)
     ).first()
     number, previous = (last.number, last.hash) if last else (0, START)
     rows = []
-    for record in records:
-        text = canonical(record)
+    for text in texts:
         previous = chained(previous, text)
         number += 1
         rows.append({"number": number, "record": text, "hash": previous})
@@ -62,7 +65,11 @@ def append(connection: Connection, *records: dict[str, Any]) -> None:
 
 
 def canonical(record: dict[str, Any]) -> str:
-    return json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    """A record as it is kept; raises ``ValueError`` or ``TypeError`` for what has no such form."""
+    text = json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    # A lone surrogate is text to Python and to JSON, but has no bytes.
+    text.encode()
+    return text
 
 
 def chained(previous: bytes, record: str) -> bytes:
@@ -101,13 +108,17 @@ class JournalWriter:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._queue: queue.SimpleQueue[tuple[dict[str, Any], Future[None]] | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[tuple[str, Future[None]] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="journal")
         self._thread.start()
 
     def submit(self, record: dict[str, Any]) -> Future[None]:
+        """A record that cannot be kept fails alone, not with those that happen to be in its batch."""
         future: Future[None] = Future()
-        self._queue.put((record, future))
+        try:
+            self._queue.put((canonical(record), future))
+        except (ValueError, TypeError) as error:
+            future.set_exception(error)
         return future
 
     def close(self) -> None:
@@ -127,10 +138,10 @@ class JournalWriter:
             if ending:
                 return
 
-    def _write(self, batch: list[tuple[dict[str, Any], Future[None]]]) -> None:
+    def _write(self, batch: list[tuple[str, Future[None]]]) -> None:
         try:
             with self._database.write() as connection:
-                append(connection, *(record for record, _ in batch))
+                _append(connection, [text for text, _ in batch])
         except Exception as error:
             for _, future in batch:
                 future.set_exception(error)

@@ -12,7 +12,7 @@ from casemate.attestation.ratls import Peer, judge_certificate
 from casemate.broker import journal
 from casemate.broker.errors import BrokerError, RefusedError
 from casemate.broker.metrics import METRICS
-from casemate.broker.results import Results
+from casemate.broker.results import Results, check_result_name
 from casemate.broker.vault import NAME, Guarded, Vault
 from casemate.errors import CasemateError
 
@@ -28,6 +28,16 @@ class Release:
     withheld: list[str]
 
 
+@dataclass(frozen=True)
+class AdmittedResult:
+    """A result that will be kept once it is here. ``record`` is what the journal says of its sender."""
+
+    name: str
+    mrenclave: bytes
+    policies: list[str]
+    record: dict[str, Any]
+
+
 class Decider:
     """Decides in the calling thread; all methods block until the journal holds the decision."""
 
@@ -36,10 +46,12 @@ class Decider:
 
     def release(self, certificate: bytes, required: list[str], optional: list[str], source: str) -> Release:
         """All of ``required`` or nothing; of ``optional`` what its policies allow. Raises `RefusedError`."""
-        record: dict[str, Any] = {"action": "release", "by": source, "secrets": sorted({*required, *optional})}
-        peer = self._admit(certificate, record)
         names = [*required, *optional]
-        if not names or len(names) > MAX_SECRETS or not all(NAME.fullmatch(name) for name in names):
+        # The log is for good: of what a client sends, only names go into it.
+        are_names = 0 < len(names) <= MAX_SECRETS and all(NAME.fullmatch(name) for name in names)
+        record: dict[str, Any] = {"action": "release", "by": source, "secrets": sorted(set(names)) if are_names else []}
+        peer = self._admit(certificate, record)
+        if not are_names:
             self._refuse(record, f"a request names 1 to {MAX_SECRETS} secrets", [])
         found = self._vault.find(names)
         failures = self._failures(peer.proven, found, required)
@@ -67,15 +79,24 @@ class Decider:
         self._note(record, "released")
         return value
 
-    def admit_result(self, certificate: bytes, name: str, data: bytes, source: str) -> None:
-        """Keeps a result of an enclave that at least one policy accepts."""
+    def admit_result(self, certificate: bytes, name: str, source: str) -> AdmittedResult:
+        """Whether a result of this name is taken: from an enclave that at least one policy accepts.
+
+        Raises `RefusedError`. It is decided before the result is read: nobody else's bytes are held.
+        """
+        check_result_name(name)
         record: dict[str, Any] = {"action": "result", "by": source, "result": name}
         peer = self._admit(certificate, record)
         satisfied = self._vault.satisfied(peer.proven)
         if not satisfied:
             self._refuse(record, "no policy of the broker accepts this enclave, so its results are not taken", [])
-        record |= {"time": journal.now_text(), "outcome": "kept", "policies": satisfied}
-        self._results.add(name, data, peer.proven.mrenclave, satisfied, record)
+        return AdmittedResult(name, peer.proven.mrenclave, satisfied, record)
+
+    def keep_result(self, admitted: AdmittedResult, data: bytes) -> None:
+        """Keeps what an admitted enclave sent."""
+        policies = admitted.policies
+        record = {**admitted.record, "time": journal.now_text(), "outcome": "kept", "policies": policies}
+        self._results.add(admitted.name, data, admitted.mrenclave, policies, record)
         METRICS.decisions.labels("result", "kept").inc()
 
     def _admit(self, certificate: bytes, record: dict[str, Any]) -> Peer[VerifiedQuote]:

@@ -34,9 +34,13 @@ class ResultInfo:
 
 
 def check_result_name(name: str) -> None:
-    """A file's name."""
-    if name in ("", ".", "..") or "/" in name or "\0" in name or len(name.encode("utf-8", "replace")) > _MAX_NAME_BYTES:
-        raise BrokerError("this is no name for a result", remedy="use a file's name of at most 255 bytes, without '/'")
+    """A file's name that can be printed; raises `BrokerError`."""
+    is_file_name = name not in ("", ".", "..") and "/" not in name and name.isprintable()
+    # What is printable has no surrogates, so it has bytes.
+    if not is_file_name or len(name.encode()) > _MAX_NAME_BYTES:
+        raise BrokerError(
+            "this is no name for a result", remedy="use a file's name of at most 255 bytes, printable, without '/'"
+        )
 
 
 class Results:

@@ -96,12 +96,17 @@ def unseal(master: MasterKey, sealed: bytes, context: str) -> bytes:
 
 
 def write_private(path: Path, data: bytes) -> None:
-    """A new file that only its owner can read, durable when this returns."""
+    """A new file that only its owner can read, durable when this returns. One that cannot be written is not left there."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with open(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(descriptor)
+        try:
+            with open(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(descriptor)
+        except BaseException:
+            # The next start would take it for a whole one.
+            path.unlink(missing_ok=True)
+            raise
     except OSError as error:
         raise describe_os_error(error, "cannot write", str(path)) from None

@@ -22,6 +22,8 @@ from casemate.errors import CasemateError
 
 LOG = logging.getLogger("casemate.broker")
 _CHUNK = 64 << 10
+# How far ahead a connection's deadline may be moved by bytes that passed.
+_MAX_SAVED_S = 120
 
 InnerFactory = Callable[[bytes | None], asyncio.Protocol]
 """Makes the protocol over TLS; is given the client's certificate (DER), or None where none is asked for."""
@@ -85,7 +87,7 @@ class TlsConnection(asyncio.Protocol):
         self._watch()
 
     def data_received(self, data: bytes) -> None:
-        self._deadline += len(data) / self._port.limits.bytes_per_s
+        self._earn(len(data))
         self._tls.bio_write(data)
         if self._inner is None and not self._handshake():
             return
@@ -172,8 +174,8 @@ class TlsConnection(asyncio.Protocol):
         with contextlib.suppress(SSL.WantReadError):
             while True:
                 data = self._tls.bio_read(_CHUNK)
-                self._deadline += len(data) / self._port.limits.bytes_per_s
                 self._transport.write(data)
+                self._earn(len(data))
 
     def close(self) -> None:
         if self._closing or self._transport is None:
@@ -192,6 +194,13 @@ class TlsConnection(asyncio.Protocol):
     @property
     def is_closing(self) -> bool:
         return self._closing
+
+    def _earn(self, size: int) -> None:
+        """Time for bytes that pass. What passed fast does not pay for hours of silence; what waits to be sent has its time."""
+        assert self._transport is not None
+        rate = self._port.limits.bytes_per_s
+        most = self._loop.time() + _MAX_SAVED_S + self._transport.get_write_buffer_size() / rate
+        self._deadline = max(self._deadline, min(self._deadline + size / rate, most))
 
     def _watch(self) -> None:
         """Ends the connection when its time is up."""

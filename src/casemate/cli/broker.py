@@ -320,7 +320,7 @@ def _line(entry: Entry) -> str:
             for each in record.get("failures", [])
         ),
     ]
-    return "  ".join(part for part in parts if part)
+    return _printable("  ".join(part for part in parts if part))
 
 
 # --- Results ---------------------------------------------------------------------------------------------
@@ -414,7 +414,12 @@ def _print(rows: list[dict[str, Any]], json_output: bool, columns: tuple[str, ..
     if json_output:
         print(json.dumps(rows))
         return
-    texts = [columns, *(tuple(str(row[column]) for column in columns) for row in rows)]
+    texts = [columns, *(tuple(_printable(str(row[column])) for column in columns) for row in rows)]
     widths = [max(len(text[number]) for text in texts) for number in range(len(columns))]
     for text in texts:
         print("  ".join(part.ljust(width) for part, width in zip(text, widths, strict=True)).rstrip())
+
+
+def _printable(text: str) -> str:
+    """On one line: names that others chose must not forge lines or steer the terminal."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode("ascii") for each in text)
