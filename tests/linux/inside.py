@@ -34,17 +34,24 @@ class Image:
     bundle: Path
 
     def run(
-        self, arguments: Iterable[str], trace: bool = False, stdin: bytes | None = None, platform: str = "direct"
+        self,
+        arguments: Iterable[str],
+        trace: bool = False,
+        stdin: bytes | None = None,
+        platform: str = "direct",
+        stats: bool = False,
     ) -> Outcome:
         """Runs a program of the image in a fresh instance; what it writes to files is gone afterwards."""
         command = [str(self.bundle / "casemate-host"), "--bundle", str(self.bundle), "--root", str(self.rootfs)]
         command += ["--platform", platform, "--fuses", str(self.bundle / "fuses")]
         command += ["--trace"] if trace else []
+        command += ["--stats"] if stats else []
         return run([*command, "--", "/tmp/work", *arguments], "/tmp", {}, stdin)
 
 
-def make_image(name: str, programs: dict[str, Path]) -> Image:
-    """An image with these programs (absolute path inside → file) and the C libraries that they need.
+def make_image(name: str, programs: dict[str, Path], links: dict[str, str] | None = None) -> Image:
+    """An image with these programs (absolute path inside → file), symbolic links (→ target), and the C libraries that
+    programs need.
 
     It is kept in build/images/ until a program or the runtime changes.
     """
@@ -58,6 +65,8 @@ def make_image(name: str, programs: dict[str, Path]) -> Image:
         return image
     shutil.rmtree(directory, ignore_errors=True)
     _make_rootfs(image.rootfs, {**programs, "/bin/launch": launch})
+    for inside, target in (links or {}).items():
+        (image.rootfs / inside.lstrip("/")).symlink_to(target)
     _shield(directory, image)
     stamp.write_text(key)
     return image
