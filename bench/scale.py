@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from tests import images
+from tests.bundles import unpack_bundle
 
 from bench.measure import medians_ms, row
 
@@ -32,7 +33,7 @@ def _loader(root: Path, place: Path, program: str) -> list[str]:
     image = f"oci:{place}/{name}.image:x"
     build = [sys.executable, "-m", "casemate", "build", f"dir:{root}", "-o", image, "--manifest", str(manifest)]
     images.run(build)
-    images.run([sys.executable, "-m", "bench.unpack", image, str(bundle)])
+    unpack_bundle(image, bundle)
     return [str(bundle / "casemate-host"), "--bundle", str(bundle), "--root", str(root), "--"]
 
 

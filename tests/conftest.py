@@ -84,7 +84,7 @@ def runtime_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The runtime binaries, or, where they are not built, stand-ins for tests that do not run them."""
     from casemate.loader import files
 
-    directory = files._DIRECTORY
+    directory = files.RUNTIME_DIRECTORY
     if not all((directory / name).is_file() for name in ("casemate-host", "enclave", "init")):
         directory = tmp_path_factory.mktemp("runtime")
         (directory / "casemate-host").write_bytes(b"\x7fELF loader")
@@ -98,4 +98,4 @@ def runtime_files(runtime_directory: Path, monkeypatch: pytest.MonkeyPatch) -> N
     """Builds work whether or not the runtime is built."""
     from casemate.loader import files
 
-    monkeypatch.setattr(files, "_DIRECTORY", runtime_directory)
+    monkeypatch.setattr(files, "RUNTIME_DIRECTORY", runtime_directory)

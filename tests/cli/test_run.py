@@ -34,7 +34,7 @@ def image(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     runtime.mkdir()
     (runtime / "casemate-host").write_text(LOADER)
     (runtime / "enclave").write_bytes(b"enclave")
-    monkeypatch.setattr(files, "_DIRECTORY", runtime)
+    monkeypatch.setattr(files, "RUNTIME_DIRECTORY", runtime)
     target = f"oci:{tmp_path}/out:x"
     options = BuildOptions(insecure_args=True)
     build(parse_reference(Layout([hello()]).write(tmp_path / "in")), parse_reference(target), options)

@@ -10,6 +10,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from casemate.loader.files import RUNTIME_DIRECTORY
+from tests.bundles import unpack_bundle
 from tests.images import CACHE, ToolMissingError, cached, debian_tar, require_tools, run, unpacked
 
 HERE = Path(__file__).resolve().parent
@@ -69,12 +71,7 @@ def _root_with_suite() -> Path:
 
 def _bundle(rootfs: Path) -> Path:
     """`casemate build`, then the files of /casemate/; the image itself is not kept."""
-    from casemate.image.references import parse_reference
-    from casemate.image.shielded import read_bundle
-    from casemate.image.sources import open_source
-    from casemate.loader import files
-
-    runtime = [files._DIRECTORY / name for name in ("casemate-host", "enclave")]
+    runtime = [RUNTIME_DIRECTORY / name for name in ("casemate-host", "enclave")]
     if not all(path.is_file() for path in runtime):
         raise ToolMissingError("the runtime is not built (make runtime)")
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in runtime)).hexdigest()
@@ -92,10 +89,6 @@ def _bundle(rootfs: Path) -> Path:
         image = f"oci:{result.parent}/image"
         build = [sys.executable, "-m", "casemate", "build", f"dir:{rootfs}", "-o", image, "--manifest", manifest]
         run(build, env=os.environ | {"XDG_CACHE_HOME": str(result.parent / "cache")})
-        result.mkdir()
-        with open_source(parse_reference(image)) as shielded:
-            for name, data in read_bundle(shielded).items():
-                (result / name).write_bytes(data)
-        (result / "casemate-host").chmod(0o755)
+        unpack_bundle(image, result)
 
     return cached("suite.bundle", [rootfs.name, digest], make)

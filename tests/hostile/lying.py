@@ -18,10 +18,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from casemate.image.references import parse_reference
-from casemate.image.shielded import read_bundle
-from casemate.image.sources import open_source
-from casemate.loader import files
+from casemate.loader.files import RUNTIME_DIRECTORY
+from tests.bundles import unpack_bundle
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -96,10 +94,7 @@ def shield(directory: Path, rootfs: Path, program: str) -> Image:
     subprocess.run(
         [*command, "--manifest", str(manifest)], check=True, env={**os.environ, **cache}, capture_output=True
     )
-    image.bundle.mkdir()
-    with open_source(parse_reference(f"oci:{output}")) as shielded:
-        for name, data in read_bundle(shielded).items():
-            (image.bundle / name).write_bytes(data)
+    unpack_bundle(f"oci:{output}", image.bundle)
     return image
 
 
@@ -207,7 +202,7 @@ def hostile_loader_path() -> Path:
 
 def ships(name: str) -> bytes:
     """A runtime binary as the package has it."""
-    return (files._DIRECTORY / name).read_bytes()
+    return (RUNTIME_DIRECTORY / name).read_bytes()
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ import pytest
 from casemate.errors import CasemateError, OutputError
 from casemate.image.build import BuildOptions, build
 from casemate.image.references import parse_reference
-from casemate.loader import files
+from casemate.loader.files import RUNTIME_DIRECTORY
 from tests.image.builder import ELF, MEDIA, Layout, compress, digest, entry, hello, tar
 
 pytestmark = pytest.mark.usefixtures("cache", "runtime_files")
@@ -259,7 +259,7 @@ def test_a_destination_that_is_something_else(tmp_path: Path) -> None:
 @pytest.mark.parametrize("exists", [False, True])
 def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, transport: str, exists: bool) -> None:
     """RLIMIT_FSIZE ends a write as a full disk does, in a process of its own."""
-    if not (Path(files.__file__).parent.parent / "_runtime/enclave").is_file():
+    if not (RUNTIME_DIRECTORY / "enclave").is_file():
         pytest.skip("the runtime is not built")
     source = Layout([tar((entry("hello"), ELF), (entry("data"), os.urandom(3_000_000)))], "none").write(tmp_path / "in")
     os.chmod(blob_of(tmp_path / "in", "layer"), 0o666)  # a blob that others can write is copied, not linked

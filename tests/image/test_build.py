@@ -162,7 +162,7 @@ import os, sys
 os.umask(int(os.environ["UMASK"], 8))
 from pathlib import Path
 from casemate.loader import files
-files._DIRECTORY = Path(sys.argv[1])
+files.RUNTIME_DIRECTORY = Path(sys.argv[1])
 from casemate.image.build import build, BuildOptions
 from casemate.image.references import parse_reference
 print(build(parse_reference(sys.argv[2]), parse_reference(sys.argv[3]), BuildOptions()).digest)

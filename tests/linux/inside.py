@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.bundles import unpack_bundle
 from tests.linux.outcome import ENVIRONMENT, Outcome, launcher, run
 from tests.linux.variants import BUILD
 from tests.signed import sign_bundle
@@ -79,7 +80,7 @@ def _runtime_directory() -> Path:
         raise InsideUnavailableError(
             f"casemate is not installed for {sys.executable}; run `make install` and use .venv/bin/python"
         ) from None
-    directory = files._DIRECTORY
+    directory = files.RUNTIME_DIRECTORY
     missing = [name for name in ("casemate-host", "enclave") if not (directory / name).is_file()]
     if missing:
         raise InsideUnavailableError(f"the runtime has no {' and no '.join(missing)}; run `make runtime`")
@@ -143,20 +144,7 @@ def _shield(directory: Path, image: Image) -> None:
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **cache})
     if done.returncode:
         raise InsideUnavailableError(f"casemate build failed:\n{done.stderr}")
-    unpack_bundle(output, image.bundle)
+    unpack_bundle(f"oci:{output}", image.bundle)
     sign_bundle(image.bundle)
     shutil.rmtree(output)
     shutil.rmtree(directory / "cache", ignore_errors=True)
-
-
-def unpack_bundle(output: Path, bundle: Path) -> None:
-    """Writes the files of /casemate/ of the shielded image in an OCI layout to a directory, which is made."""
-    from casemate.image.references import parse_reference
-    from casemate.image.shielded import read_bundle
-    from casemate.image.sources import open_source
-
-    bundle.mkdir()
-    with open_source(parse_reference(f"oci:{output}")) as shielded:
-        for name, data in read_bundle(shielded).items():
-            (bundle / name).write_bytes(data)
-    (bundle / "casemate-host").chmod(0o755)

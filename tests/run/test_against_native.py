@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from casemate.loader import files
+from casemate.loader.files import RUNTIME_DIRECTORY
 
-RUNTIME = Path(files.__file__).parent.parent / "_runtime"
 ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "HOME": "/root",
@@ -76,7 +75,7 @@ UNORDERED = {"find"}
 def launcher(debian_rootfs: Path, debian_image: str, tmp_path_factory: pytest.TempPathFactory) -> str:
     if os.geteuid() != 0:
         pytest.skip("the native side uses chroot: run as root")
-    if not (RUNTIME / "casemate-host").is_file():
+    if not (RUNTIME_DIRECTORY / "casemate-host").is_file():
         pytest.skip("the runtime is not built")
     place = tmp_path_factory.mktemp("launcher")
     (place / "manifest.toml").write_text(LAUNCH)

@@ -11,13 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from casemate.image.references import parse_reference
-from casemate.image.shielded import INDEX, MANIFEST, MEASURED, measured_block, read_bundle
-from casemate.image.sources import open_source
-from casemate.loader import files
+from casemate.image.shielded import INDEX, MANIFEST, MEASURED, measured_block
+from casemate.loader.files import RUNTIME_DIRECTORY
 from tests import images
+from tests.bundles import unpack_bundle
 
-RUNTIME = Path(files.__file__).parent.parent / "_runtime"
 Done = subprocess.CompletedProcess[bytes]
 
 # Prints what each read gave; `map` reads through a mapping.
@@ -59,7 +57,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A root file system with a program that reads /data, and its shielded image."""
     if shutil.which("musl-gcc") is None:
         pytest.skip("musl-gcc is not installed")
-    if not (RUNTIME / "casemate-host").is_file():
+    if not (RUNTIME_DIRECTORY / "casemate-host").is_file():
         pytest.skip("the runtime is not built")
     place = tmp_path_factory.mktemp("changed")
     data = place / "root/data"
@@ -81,12 +79,7 @@ def unpacked(image: tuple[Path, str], tmp_path: Path) -> Path:
     """What an engine makes of the shielded image: the root file system with /casemate in it."""
     root, reference = image
     shutil.copytree(root, tmp_path / "root")
-    bundle = tmp_path / "root/casemate"
-    bundle.mkdir()
-    with open_source(parse_reference(reference)) as source:
-        for name, content in read_bundle(source).items():
-            (bundle / name).write_bytes(content)
-    (bundle / "casemate-host").chmod(0o755)
+    unpack_bundle(reference, tmp_path / "root/casemate")
     return tmp_path / "root"
 
 

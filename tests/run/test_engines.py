@@ -12,11 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from casemate.loader import files
+from casemate.loader.files import RUNTIME_DIRECTORY
 
 pytestmark = pytest.mark.engine
 
-RUNTIME = Path(files.__file__).parent.parent / "_runtime"
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -34,7 +33,7 @@ def unmount_below(place: Path) -> None:
 @pytest.fixture(scope="module")
 def shielded(debian_image: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An archive of the shielded Debian image whose program is ``python3 -c "print('hello')"``."""
-    if not (RUNTIME / "casemate-host").is_file():
+    if not (RUNTIME_DIRECTORY / "casemate-host").is_file():
         pytest.skip("the runtime is not built")
     archive = tmp_path_factory.mktemp("engines") / "shielded.tar"
     command = [sys.executable, "-m", "casemate", "build", debian_image, "-o", f"docker-archive:{archive}:shielded:test"]

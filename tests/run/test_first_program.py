@@ -8,9 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from casemate.loader import files
-
-RUNTIME = Path(files.__file__).parent.parent / "_runtime"
+from casemate.loader.files import RUNTIME_DIRECTORY
 
 
 def casemate(*arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
@@ -22,7 +20,7 @@ def casemate(*arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess
 def static_image(tmp_path: Path) -> str:
     """A scratch-like image whose one file is Debian's static busybox, shielded; arguments are free."""
     busybox = Path("/bin/busybox")
-    if not (RUNTIME / "casemate-host").is_file():
+    if not (RUNTIME_DIRECTORY / "casemate-host").is_file():
         pytest.skip("the runtime is not built")
     if not busybox.is_file():
         pytest.skip("busybox-static is not installed")
@@ -61,7 +59,7 @@ def test_standard_input_reaches_the_program(static_image: str) -> None:
 @pytest.fixture(scope="module")
 def python_image(debian_image: str, tmp_path_factory: pytest.TempPathFactory) -> str:
     """Debian's own python3, dynamic, shielded; arguments are free."""
-    if not (RUNTIME / "casemate-host").is_file():
+    if not (RUNTIME_DIRECTORY / "casemate-host").is_file():
         pytest.skip("the runtime is not built")
     image = f"oci:{tmp_path_factory.mktemp('python')}/shielded:test"
     built = casemate("build", debian_image, "-o", image, "--insecure-args")

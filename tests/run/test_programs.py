@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests import images
-from tests.linux.inside import unpack_bundle
+from tests.bundles import unpack_bundle
 
 HERE = Path(__file__).resolve().parent / "programs"
 # Debian chooses among implementations of BLAS by links that its maintainer scripts make.
@@ -83,7 +83,7 @@ def inside(native: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     (place / "manifest.toml").write_text(MANIFEST + settings)
     command = ["build", f"dir:{rootfs}", "-o", f"oci:{place}/image", "--manifest", str(place / "manifest.toml")]
     subprocess.run([sys.executable, "-m", "casemate", *command], check=True, stdout=subprocess.DEVNULL)
-    unpack_bundle(place / "image", place / "bundle")
+    unpack_bundle(f"oci:{place}/image", place / "bundle")
     shutil.rmtree(place / "image")
     return [str(place / "bundle/casemate-host"), "--bundle", str(place / "bundle"), "--root", str(rootfs), "--"]
 

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.run.test_first_program import RUNTIME, casemate
+from casemate.loader.files import RUNTIME_DIRECTORY
+from tests.bundles import unpack_bundle
+from tests.run.test_first_program import casemate
 from tests.signed import OPTIONS, key, sign_bundle
 
 
@@ -29,7 +31,7 @@ class Signed:
 def make_signed(directory: Path, lines: str = "") -> Signed:
     """Debian's static busybox in a signed bundle; arguments are free."""
     busybox = Path("/bin/busybox")
-    if not (RUNTIME / "casemate-host").is_file():
+    if not (RUNTIME_DIRECTORY / "casemate-host").is_file():
         pytest.skip("the runtime is not built")
     if not busybox.is_file():
         pytest.skip("busybox-static is not installed")
@@ -45,18 +47,6 @@ def make_signed(directory: Path, lines: str = "") -> Signed:
     bundle = directory / "bundle"
     unpack_bundle(image, bundle)
     return Signed(bundle, root, sign_bundle(bundle))
-
-
-def unpack_bundle(image: str, bundle: Path) -> None:
-    from casemate.image.references import parse_reference
-    from casemate.image.shielded import read_bundle
-    from casemate.image.sources import open_source
-
-    bundle.mkdir()
-    with open_source(parse_reference(image)) as shielded:
-        for name, data in read_bundle(shielded).items():
-            (bundle / name).write_bytes(data)
-            (bundle / name).chmod(0o755)
 
 
 @pytest.fixture(scope="module")

@@ -12,14 +12,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 
-from casemate.loader import files
+from casemate.loader.files import RUNTIME_DIRECTORY
 from tests import images
 
-RUNTIME = Path(files.__file__).parent.parent / "_runtime"
 PATIENCE_S = 60
 
 # Says what reaches it. `%` in a name would be the only thing to escape.
@@ -64,7 +62,7 @@ def sides(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     """The command that runs the program, natively and inside."""
     if shutil.which("musl-gcc") is None:
         pytest.skip("musl-gcc is not installed")
-    if not (RUNTIME / "casemate-host").is_file():
+    if not (RUNTIME_DIRECTORY / "casemate-host").is_file():
         pytest.skip("the runtime is not built")
     place = tmp_path_factory.mktemp("terminal")
     (place / "root").mkdir()

@@ -6,16 +6,16 @@ from pathlib import Path
 
 from casemate.errors import RuntimeFilesError
 
-_DIRECTORY = Path(__file__).resolve().parent.parent / "_runtime"
+RUNTIME_DIRECTORY = Path(__file__).resolve().parent.parent / "_runtime"
 
 
 def runtime_file(name: str) -> Path:
     """``casemate-host``, ``enclave`` or ``init``, as built for this version."""
-    path = _DIRECTORY / name
+    path = RUNTIME_DIRECTORY / name
     if not path.is_file():
         raise RuntimeFilesError(
             f"the runtime file '{name}' is missing",
-            where=str(_DIRECTORY),
+            where=str(RUNTIME_DIRECTORY),
             remedy="install the casemate wheel, or run make install in the source tree",
         )
     return path
