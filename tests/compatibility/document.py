@@ -82,7 +82,7 @@ def write(suite: Suite) -> None:
     names = suite.modules()
     known: list[Module] = []
     for name in names:
-        native, with_fork, inside = (results.load(side, name) for side in results.SIDES)
+        native, with_fork, inside = (results.load(suite, side, name) for side in results.SIDES)
         if native is None or (native.counts and inside is None):
             raise IncompleteError(f"{name} was not measured: run `make compatibility`")
         known.append(Module(name, native, with_fork, inside))

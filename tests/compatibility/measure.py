@@ -21,21 +21,21 @@ def measure(suite: Suite, modules: Iterable[str], jobs: int, report: Callable[[s
 
 
 def _measure_one(suite: Suite, module: str) -> str:
-    native = _once("native", module, lambda: run_natively(suite, module, NATIVE_LIMIT_S))
+    native = _once(suite, "native", module, lambda: run_natively(suite, module, NATIVE_LIMIT_S))
     if native.outcome not in ("passed", "skipped"):
-        _once("with-fork", module, lambda: run_natively(suite, module, NATIVE_LIMIT_S, with_fork=True))
+        _once(suite, "with-fork", module, lambda: run_natively(suite, module, NATIVE_LIMIT_S, with_fork=True))
     if not native.counts:
         return f"{module}: natively {native.outcome}"
-    inside = _once("inside", module, lambda: _inside_twice(suite, module, native))
+    inside = _once(suite, "inside", module, lambda: _inside_twice(suite, module, native))
     failing = sorted(native.passed - inside.passed)
     return f"{module}: {len(native.passed) - len(failing)} of {len(native.passed)} {' '.join(failing[:5])}".rstrip()
 
 
-def _once(side: str, module: str, run: Callable[[], Run]) -> Run:
-    known = results.load(side, module)
+def _once(suite: Suite, side: str, module: str, run: Callable[[], Run]) -> Run:
+    known = results.load(suite, side, module)
     if known is None:
         known = run()
-        results.save(side, module, known)
+        results.save(suite, side, module, known)
     return known
 
 

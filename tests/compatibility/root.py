@@ -47,7 +47,7 @@ def _is_module(entry: Path) -> bool:
 
 def make_suite() -> Suite:
     """Makes what is missing: the root file system once, the image again when the runtime changes."""
-    require_tools("mmdebstrap", "gcc")
+    require_tools("mmdebstrap", "gcc", "ip", "unshare", "setpriv")
     rootfs = _root_with_suite()
     return Suite(rootfs, _bundle(rootfs))
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from tests.compatibility import results
 from tests.compatibility.document import IncompleteError, Module, Reason, read_reasons, render
+from tests.compatibility.root import Suite
 from tests.compatibility.side import Run, read_log
 
 PASSES = Run("passed", {"a.one": "passed", "a.two": "passed", "a.three": "skipped"})
@@ -25,7 +29,7 @@ def test_a_module_passes_when_all_cases_do_that_pass_natively() -> None:
 
 def test_a_failing_case_without_a_reason_is_refused() -> None:
     with pytest.raises(IncompleteError, match=r"test_b: a\.two fails inside"):
-        render([failing("test_b")], [Reason("test_b", ("a.one",), "another case"), REASON][:0], "3.11")
+        render([failing("test_b")], [Reason("test_b", ("a.one",), "another case")], "3.11")
 
 
 def test_a_reason_for_what_no_longer_fails_is_refused() -> None:
@@ -55,3 +59,16 @@ def test_a_log_tells_the_worst_of_cases_with_one_name_and_how_it_ended() -> None
 def test_the_reasons_are_readable() -> None:
     text = '[[failing]]\nmodule = "test_b"\ncases = ["a.t*"]\nwhy = "no second"\n'
     assert read_reasons(text) == [REASON]
+
+
+def test_a_result_counts_only_for_what_it_was_measured_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results, "PLACE", tmp_path)
+    old, runtime, root = (
+        Suite(Path(rootfs), Path(bundle)) for rootfs, bundle in (("r1", "b1"), ("r1", "b2"), ("r2", "b3"))
+    )
+    for side in results.SIDES:
+        results.save(old, side, "test_a", PASSES)
+        assert results.load(old, side, "test_a") == PASSES
+        assert results.load(root, side, "test_a") is None
+    assert results.load(runtime, "inside", "test_a") is None
+    assert results.load(runtime, "native", "test_a") == PASSES
