@@ -64,6 +64,7 @@ class Layout:
     config: dict[str, Any] = field(default_factory=lambda: {"Entrypoint": ["/hello"]})
     media_type: str | None = None
     diff_ids: list[str] | None = None
+    history: list[dict[str, Any]] | None = None
     os: str = "linux"
     architecture: str = "amd64"
 
@@ -85,6 +86,8 @@ class Layout:
             "config": self.config,
             "rootfs": {"type": "layers", "diff_ids": self.diff_ids or [digest(layer) for layer in self.layers]},
         }
+        if self.history is not None:
+            config["history"] = self.history
         manifest = {
             "schemaVersion": 2,
             "mediaType": "application/vnd.oci.image.manifest.v1+json",

@@ -23,9 +23,11 @@ def manifest_file(place: Path, more: str = "") -> Path:
     return path
 
 
-def shielded_image(place: Path, more: str = "", config: dict[str, Any] | None = None) -> tuple[str, str, Path]:
+def shielded_image(
+    place: Path, more: str = "", config: dict[str, Any] | None = None, history: list[dict[str, Any]] | None = None
+) -> tuple[str, str, Path]:
     """References of a source and of what it was built into, and the manifest's file."""
-    layout = Layout([hello()], config=config or {"Entrypoint": ["/hello"]})
+    layout = Layout([hello()], config=config or {"Entrypoint": ["/hello"]}, history=history)
     source = layout.write(place / "source")
     manifest = manifest_file(place, more)
     target = f"oci:{place}/shielded:{len(list(place.iterdir()))}"

@@ -50,7 +50,7 @@ def sigstructs(reference: str) -> dict[str, SigStruct]:
 
 @pytest.mark.parametrize("transport", ["oci", "oci-archive", "docker-archive"])
 def test_signing_changes_the_shielded_layer_and_nothing_else(tmp_path: Path, key: SigningKey, transport: str) -> None:
-    _, shielded, _ = shielded_image(tmp_path)
+    _, shielded, _ = shielded_image(tmp_path, history=[{"created_by": "the source"}])
     target = f"{transport}:{tmp_path}/signed:x"
     result = sign(shielded, target, key)
     with open_source(parse_reference(shielded)) as before, open_source(parse_reference(target)) as after:
@@ -59,7 +59,9 @@ def test_signing_changes_the_shielded_layer_and_nothing_else(tmp_path: Path, key
         was, is_ = read_bundle(before), read_bundle(after)
         config, labels = dict(after.config.raw["config"]), after.config.labels
         assert {**config, "Labels": before.config.labels} == before.config.raw["config"]
-        assert after.config.raw["history"] == before.config.raw["history"] if "history" in before.config.raw else True
+        history = after.config.raw["history"]
+        assert history == before.config.raw["history"]
+        assert (len(history), history[0]) == (2, {"created_by": "the source"})
     assert is_.keys() - was.keys() == {"sigstruct.edmm", "sigstruct.static"}
     assert all(is_[name] == was[name] for name in was)
     found = sigstructs(target)

@@ -136,13 +136,11 @@ def test_every_changed_file_of_the_shielded_layer_is_named(tmp_path: Path, key: 
 
 def test_every_changed_signature_is_named(tmp_path: Path, key: SigningKey) -> None:
     source, shielded, manifest = shielded_image(tmp_path)
-    other_source, other, _ = shielded_image(
-        tmp_path / "other" if (tmp_path / "other").mkdir() is None else tmp_path, "debug = true\n"
-    )
+    (tmp_path / "other").mkdir()
+    _, other, _ = shielded_image(tmp_path / "other", "debug = true\n")
     signed, foreign = f"oci:{tmp_path}/signed", f"oci:{tmp_path}/foreign"
     sign(shielded, signed, key)
     sign(other, foreign, key)
-    assert verify(foreign, other_source, manifest).difference is not None
     good, wrong = files_of(signed), files_of(foreign)
     damaged = bytearray(good["sigstruct.edmm"])
     damaged[960] ^= 1
