@@ -39,6 +39,14 @@ def test_without_lies_every_call_is_made_and_all_is_well(image: Image) -> None:
     assert never <= SELDOM | DYNAMIC, never
 
 
+def test_a_canary_that_a_program_writes_to_the_host_is_found(image: Image) -> None:
+    outcome = lying.run(image, ["leak"], seed=1, kinds=0)
+    assert (outcome.status, outcome.end) == (99, None), outcome.stderr
+    assert outcome.canary is not None
+    assert outcome.canary.startswith("buffer ")
+    assert outcome.defect() == f"a canary was outside: {outcome.canary}"
+
+
 def test_a_program_lives_with_lies_that_only_cost_it_errors(image: Image) -> None:
     lies: Counter[str] = Counter()
     for seed in range(2):

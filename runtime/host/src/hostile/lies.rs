@@ -23,7 +23,7 @@ pub(super) fn honest(call: HostCall, caller: &Thread, args: Args) -> i64 {
 pub(super) fn answer(call: HostCall, caller: &Thread, args: Args) -> i64 {
     use HostCall::*;
     let kinds = match call {
-        PageMap | PageProtect | PageUnmap | PageDiscard | PageMove => kind::PAGES,
+        PageMap | PageProtect | PageUnmap | PageDiscard | PageMove | PageConvert | PageRemove => kind::PAGES,
         ThreadCreate => kind::THREADS,
         ClockRead => kind::CLOCKS | kind::CLOCK_ERRORS,
         ImageOpen => kind::IMAGES,
@@ -35,7 +35,9 @@ pub(super) fn answer(call: HostCall, caller: &Thread, args: Args) -> i64 {
     match call {
         // Now and then it does not end.
         Exit => strange_result(args, 0),
-        PageMap | PageProtect | PageUnmap | PageDiscard | PageMove => page(call, caller, args),
+        PageMap | PageProtect | PageUnmap | PageDiscard | PageMove | PageConvert | PageRemove => {
+            page(call, caller, args)
+        }
         ThreadCreate => create_thread(caller, args),
         ClockRead => clock(caller, args),
         ImageOpen => image(caller, args),
