@@ -1,7 +1,8 @@
 """Is a shielded image exactly what this version builds from its source? For owners who let others do the conversion.
 
 Nothing of the shielded image is believed: its source is scanned again, its bundle, layer and configuration are made
-again, and the two are compared byte by byte. Where they differ, the first difference is put into words.
+again, and the two are compared: layers and files byte by byte, the configuration value by value, annotations not at
+all. Where they differ, the first difference is put into words.
 """
 
 from __future__ import annotations
