@@ -19,7 +19,7 @@ unexport CARGO_BUILD_RUSTFLAGS
 TRIPLE := x86_64-unknown-linux-gnu
 FREESTANDING := --config runtime/freestanding.toml --profile freestanding --target $(TRIPLE)
 STATIC := --config runtime/init/static.toml --profile init --target $(TRIPLE)
-FREESTANDING_CRATES := $(strip $(foreach crate,enclave host quoting-enclave,$(if $(wildcard runtime/$(crate)/Cargo.toml),casemate-$(crate))))
+FREESTANDING_CRATES := casemate-enclave casemate-host casemate-quoting-enclave
 # Crates without a test harness on the host: the freestanding binaries, and the extension module, which pytest tests.
 HOST_UNTESTED := casemate-enclave casemate-quoting-enclave casemate-python
 RUNTIME := src/casemate/_runtime
@@ -50,7 +50,6 @@ wheel: install
 
 # Cargo decides whether there is something to do; a file is replaced only when its bytes changed.
 runtime: | system-build
-ifneq ($(FREESTANDING_CRATES),)
 	cargo build --quiet $(FREESTANDING) $(addprefix -p ,$(FREESTANDING_CRATES))
 	cargo build --quiet $(STATIC) -p casemate-init
 	cargo build --quiet --release -p casemate-quoting-host
@@ -59,12 +58,8 @@ ifneq ($(FREESTANDING_CRATES),)
 	  $(TRIPLE)/freestanding/casemate-quoting-enclave:quoting-enclave $(TRIPLE)/init/casemate-init:init \
 	  release/casemate-quoting:casemate-quoting; do \
 	  built="$$CARGO_TARGET_DIR/$${pair%%:*}"; to="$(RUNTIME)/$${pair##*:}"; \
-	  [ -e "$$built" ] || continue; \
 	  cmp -s "$$built" "$$to" || { cp "$$built" "$$to.new"; chmod 755 "$$to.new"; mv "$$to.new" "$$to"; }; \
 	done
-else
-	@echo "no freestanding crates yet: nothing to build"
-endif
 
 # --- System packages -----------------------------------------------------------------------------------
 
@@ -87,7 +82,7 @@ define need
 endef
 
 system-build:
-	@command -v cargo >/dev/null || { echo "cargo is missing: install Rust 1.85 or newer"; exit 1; }
+	@command -v cargo >/dev/null || { echo "cargo is missing: install Rust 1.88 or newer"; exit 1; }
 	@test -e /usr/include/stdio.h || $(MAKE) --no-print-directory packages PACKAGES=libc6-dev
 	$(call need,$(BUILD_TOOLS),1)
 
@@ -114,10 +109,8 @@ lint: install
 	$(BIN)/mypy
 	cargo fmt --all --check
 	cargo clippy --quiet --workspace --all-targets $(addprefix --exclude ,casemate-enclave casemate-host) -- -D warnings
-ifneq ($(FREESTANDING_CRATES),)
 	cargo clippy --quiet $(FREESTANDING) $(addprefix -p ,$(FREESTANDING_CRATES)) -- -D warnings
 	cargo clippy --quiet $(FREESTANDING) -p casemate-host --features hostile -- -D warnings
-endif
 
 format:
 	$(BIN)/ruff check --fix $(PYTHON_TREES)
@@ -128,7 +121,7 @@ demo: install system-test
 	$(BIN)/python examples/demo.py
 
 bench: install system-test
-	@if [ -d bench ]; then $(BIN)/python -m bench; else echo "no benchmarks yet"; exit 1; fi
+	$(BIN)/python -m bench
 
 # CPython's own test suite, natively and inside: the better part of an hour. Goes on where it was cut short; ARGS=--all begins anew.
 compatibility: install system-test
