@@ -28,8 +28,9 @@ def test_a_module_passes_when_all_cases_do_that_pass_natively() -> None:
 
 
 def test_a_failing_case_without_a_reason_is_refused() -> None:
+    both_fail = Module("test_b", PASSES, None, Run("failed", {"a.one": "failed", "a.two": "failed"}))
     with pytest.raises(IncompleteError, match=r"test_b: a\.two fails inside"):
-        render([failing("test_b")], [Reason("test_b", ("a.one",), "another case")], "3.11")
+        render([both_fail], [Reason("test_b", ("a.one",), "no first")], "3.11")
 
 
 def test_a_reason_for_what_no_longer_fails_is_refused() -> None:
