@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests import images
+from tests.bundles import unpack_bundle
 
 from bench.measure import once_ms
 from casemate.enclave.keys import new_key
@@ -107,7 +108,7 @@ def shield(root: Path, place: Path, program: Command) -> Shielded:
     unsigned, image, bundle = f"oci:{directory}/unsigned:x", f"oci:{directory}/signed:x", directory / "bundle"
     images.run([*casemate, "build", f"dir:{root}", "-o", unsigned, "--manifest", manifest])
     images.run([*casemate, "sign", unsigned, "--key", pem, "-o", image])
-    images.run([sys.executable, "-m", "bench.unpack", image, bundle])
+    unpack_bundle(image, bundle)
     return Shielded(root, program, image, bundle)
 
 
