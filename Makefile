@@ -23,9 +23,14 @@ FREESTANDING_CRATES := casemate-enclave casemate-host casemate-quoting-enclave
 # Crates without a test harness on the host: the freestanding binaries, and the extension module, which pytest tests.
 HOST_UNTESTED := casemate-enclave casemate-quoting-enclave casemate-python
 RUNTIME := src/casemate/_runtime
+FUZZ_TARGETS := index survey manifest evidence structures
+FUZZ_SECONDS ?= 60
+# What libFuzzer needs of the compiler, without a nightly one: counters, and a table of what they count.
+FUZZ_FLAGS := -Cpasses=sancov-module $(addprefix -Cllvm-args=-sanitizer-coverage-,level=4 inline-8bit-counters pc-table trace-compares) \
+  -Ccodegen-units=1
 RUST_SOURCES := $(shell find runtime -name '*.rs' -o -name '*.toml' -o -name '*.S' -o -name '*.ld' 2>/dev/null) Cargo.toml Cargo.lock
 
-.PHONY: install demo test test-long bench lint format clean packages runtime wheel
+.PHONY: install demo test test-long fuzz bench lint format clean packages runtime wheel
 .PHONY: system-build system-test compatibility
 
 install: $(BIN)/.installed runtime
@@ -99,9 +104,22 @@ test: install system-test
 	cargo test --quiet --workspace $(addprefix --exclude ,$(HOST_UNTESTED))
 	$(BIN)/python -m pytest -m "not long"
 
-test-long: install system-test
+test-long: install system-test fuzz
 	CASEMATE_LIES=10000000 CASEMATE_MUTATIONS=20000 cargo test --quiet --release --workspace $(addprefix --exclude ,$(HOST_UNTESTED))
 	$(BIN)/python -m pytest
+
+# Inputs that reach something new stay in fuzz/corpus; an input that breaks something is named and kept in fuzz/artifacts.
+fuzz: | system-build
+	$(call need,c++:g++,1)
+	mkdir -p fuzz/artifacts
+	RUSTFLAGS="$(FUZZ_FLAGS)" cargo build --quiet --release --manifest-path fuzz/Cargo.toml --target $(TRIPLE)
+	"$$CARGO_TARGET_DIR/$(TRIPLE)/release/seeds" fuzz/corpus
+	for target in $(FUZZ_TARGETS); do \
+	  echo "fuzzing $$target for $(FUZZ_SECONDS) s"; log=fuzz/artifacts/$$target.log; \
+	  "$$CARGO_TARGET_DIR/$(TRIPLE)/release/$$target" -max_total_time=$(FUZZ_SECONDS) -timeout=20 -max_len=65536 \
+	    -artifact_prefix=fuzz/artifacts/$$target- fuzz/corpus/$$target >$$log 2>&1 || { tail -40 $$log; exit 1; }; \
+	  tail -1 $$log; \
+	done
 
 lint: install
 	$(BIN)/ruff check $(PYTHON_TREES)

@@ -1,7 +1,7 @@
 //! The index reader: the input as an index file, and as the body of one that authenticates; then as a layer table.
 #![no_main]
 
-#[path = "../../tests/exercise/mod.rs"]
+#[path = "../../runtime/index/tests/exercise/mod.rs"]
 mod exercise;
 
 use casemate_index::{Index, LayerTable, merge};
