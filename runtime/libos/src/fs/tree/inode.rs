@@ -1,28 +1,28 @@
 //! [`TreeInode`]: an object of the tree.
 
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::any::Any;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::*};
 
-use casemate_index::{FileKind, InodeNumber};
+use casemate_index::InodeNumber;
 use casemate_platform::sync::{Mutex, Once};
 
 use super::Tree;
+use super::attributes::Attributes;
 use super::content::{Content, seal};
 use super::directory::{Directory, Found};
 use super::file::RegularFile;
+use super::xattrs::Xattrs;
 use crate::errno::{Errno, Result};
 use crate::file::{DirectorySink, File, OpenFlags};
-use crate::fs::image::{Image, ImageFile, index_error};
+use crate::fs::image::{Image, index_error};
 use crate::fs::inode::{Attachment, AttributeChange, Inode, LinkTarget, NewInode, NewKind, XattrMode};
 use crate::fs::lock::FileLocks;
-use crate::fs::mount::make_device;
 use crate::fs::node::Location;
 use crate::fs::statfs::{self, FsStatistics};
-use crate::fs::{caller, devices, page, xattr};
+use crate::fs::{devices, page};
 use crate::stat::{FileType, Stat, Timestamp};
 
 /// An object of the tree.
@@ -36,7 +36,7 @@ pub struct TreeInode {
     kept: AtomicBool,
     body: Body,
     attributes: Mutex<Attributes>,
-    xattrs: Mutex<Option<Xattrs>>,
+    xattrs: Xattrs,
     locks: FileLocks,
     attachment: Attachment,
     /// Open descriptions that may write to it.
@@ -45,102 +45,21 @@ pub struct TreeInode {
     pub(super) running: AtomicUsize,
 }
 
-type Xattrs = BTreeMap<Box<[u8]>, Box<[u8]>>;
-
-enum Body {
+pub(super) enum Body {
     Regular(Content),
     Directory { names: Directory, image_path: Box<[u8]> },
     Symlink(Once<Arc<[u8]>>),
     Special(FileType, u64),
 }
 
-#[derive(Clone, Copy)]
-struct Attributes {
-    permissions: u32,
-    uid: u32,
-    gid: u32,
-    links: u32,
-    accessed: Timestamp,
-    modified: Timestamp,
-    changed: Timestamp,
-    created: Timestamp,
-}
-
 impl TreeInode {
-    pub(super) fn make(tree: &Arc<Tree>, number: u64, new: &NewInode) -> Arc<TreeInode> {
-        let now = Timestamp::now();
-        let body = match new.kind {
-            NewKind::Regular => Body::Regular(Content::new(None)),
-            NewKind::Directory => {
-                Body::Directory { names: Directory::new(None), image_path: Default::default() }
-            }
-            NewKind::Symlink(target) => {
-                let text = Once::new();
-                let _ = text.set(Arc::from(target));
-                Body::Symlink(text)
-            }
-            NewKind::CharacterDevice(device) => Body::Special(FileType::CharacterDevice, device),
-            NewKind::BlockDevice(device) => Body::Special(FileType::BlockDevice, device),
-            NewKind::Fifo => Body::Special(FileType::Fifo, 0),
-            NewKind::Socket => Body::Special(FileType::Socket, 0),
-        };
-        let links = if matches!(new.kind, NewKind::Directory) { 2 } else { 1 };
-        let (permissions, uid, gid) = (new.permissions & 0o7777, new.uid, new.gid);
-        let attributes = Attributes {
-            permissions,
-            uid,
-            gid,
-            links,
-            accessed: now,
-            modified: now,
-            changed: now,
-            created: now,
-        };
-        Self::build(tree, number, None, body, attributes, Some(Xattrs::new()))
-    }
-
-    pub(super) fn from_index(
-        tree: &Arc<Tree>,
-        image: &Arc<Image>,
-        below: &casemate_index::Inode,
-        path: &[u8],
-    ) -> Result<Arc<TreeInode>> {
-        let device = make_device(below.device.major, below.device.minor);
-        let body = match below.kind {
-            FileKind::Regular => {
-                Body::Regular(Content::new(Some(ImageFile::new(image, below, path.into())?)))
-            }
-            FileKind::Directory => {
-                Body::Directory { names: Directory::new(Some(below.number)), image_path: path.into() }
-            }
-            FileKind::Symlink => Body::Symlink(Once::new()),
-            FileKind::CharDevice => Body::Special(FileType::CharacterDevice, device),
-            FileKind::BlockDevice => Body::Special(FileType::BlockDevice, device),
-            FileKind::Fifo => Body::Special(FileType::Fifo, 0),
-            FileKind::Socket => Body::Special(FileType::Socket, 0),
-        };
-        let time = Timestamp { seconds: below.mtime.seconds, nanoseconds: below.mtime.nanoseconds };
-        let attributes = Attributes {
-            permissions: below.permissions.into(),
-            uid: below.uid,
-            gid: below.gid,
-            links: below.nlink,
-            accessed: time,
-            modified: time,
-            changed: time,
-            created: time,
-        };
-        let xattrs = if below.has_xattrs { None } else { Some(Xattrs::new()) };
-        Ok(Self::build(tree, below.number.0.into(), Some(below.number), body, attributes, xattrs))
-    }
-
-    fn build(
+    pub(super) fn build(
         tree: &Arc<Tree>,
         number: u64,
         index_number: Option<InodeNumber>,
         body: Body,
         attributes: Attributes,
-        xattrs: Option<Xattrs>,
+        xattrs: Xattrs,
     ) -> Arc<TreeInode> {
         Arc::new_cyclic(|itself| TreeInode {
             tree: tree.clone(),
@@ -150,7 +69,7 @@ impl TreeInode {
             kept: AtomicBool::new(false),
             body,
             attributes: Mutex::new(attributes),
-            xattrs: Mutex::new(xattrs),
+            xattrs,
             locks: FileLocks::new(),
             attachment: Attachment::default(),
             writers: AtomicUsize::new(0),
@@ -205,6 +124,11 @@ impl TreeInode {
         self.tree.image.as_deref()
     }
 
+    /// What it is in the image below, if it comes from there.
+    fn below(&self) -> Option<(&Image, InodeNumber)> {
+        Some((self.image()?, self.index_number?))
+    }
+
     fn names(&self) -> Result<&Directory> {
         match &self.body {
             Body::Directory { names, .. } => Ok(names),
@@ -229,27 +153,14 @@ impl TreeInode {
         self.keep();
     }
 
-    /// The contents were written: modification and change time move on, set-id bits go where Linux takes them.
+    /// The contents were written; see [`Attributes::written`].
     pub fn contents_changed(&self, keeps_set_id: bool) {
-        let now = Timestamp::now();
-        self.edit(|attributes| {
-            attributes.modified = now;
-            attributes.changed = now;
-            if !keeps_set_id {
-                attributes.permissions = without_set_id(attributes.permissions);
-            }
-        });
+        self.edit(|attributes| attributes.written(keeps_set_id));
     }
 
-    /// The contents were read: the access time moves on where relatime would have it.
+    /// The contents were read; see [`Attributes::read`].
     pub fn accessed(&self) {
-        const DAY: i64 = 24 * 60 * 60;
-        let mut attributes = self.attributes.lock();
-        let stale = attributes.accessed <= attributes.modified || attributes.accessed <= attributes.changed;
-        let now = Timestamp::now();
-        if stale || now.seconds - attributes.accessed.seconds >= DAY {
-            attributes.accessed = now;
-        }
+        self.attributes.lock().read();
     }
 
     fn add_name(&self, name: &[u8], inode: Arc<TreeInode>) -> Result<()> {
@@ -260,12 +171,7 @@ impl TreeInode {
     }
 
     fn names_changed(&self, subdirectories: i32) {
-        let now = Timestamp::now();
-        self.edit(|attributes| {
-            attributes.modified = now;
-            attributes.changed = now;
-            attributes.links = attributes.links.saturating_add_signed(subdirectories);
-        });
+        self.edit(|attributes| attributes.names_changed(subdirectories));
     }
 
     /// One name fewer; a directory loses all its links.
@@ -302,28 +208,10 @@ impl TreeInode {
         inode.as_any().downcast_ref().ok_or(Errno::EXDEV)
     }
 
-    fn xattrs<T>(&self, use_them: impl FnOnce(&mut Xattrs) -> Result<T>) -> Result<T> {
-        let mut slot = self.xattrs.lock();
-        if slot.is_none() {
-            let (Some(number), Some(image)) = (self.index_number, self.image()) else {
-                return Err(Errno::EIO);
-            };
-            let below = image.index.xattrs(number).map_err(index_error)?;
-            *slot = Some(below.into_iter().map(|(name, value)| (name.into(), value.into())).collect());
-        }
-        use_them(slot.as_mut().ok_or(Errno::EIO)?)
-    }
-
     fn times_after_xattr(&self) {
         let now = Timestamp::now();
         self.edit(|attributes| attributes.changed = now);
     }
-}
-
-/// A mode after a write or change of owner by an ordinary user.
-fn without_set_id(permissions: u32) -> u32 {
-    let group_executes = permissions & 0o010 != 0;
-    permissions & !(0o4000 | if group_executes { 0o2000 } else { 0 })
 }
 
 impl Drop for TreeInode {
@@ -481,56 +369,29 @@ impl Inode for TreeInode {
         {
             return Err(Errno::EPERM);
         }
-        let resized = match change.size {
-            Some(size) => self.content().ok_or(Errno::EINVAL)?.set_size(size)?,
-            None => false,
-        };
-        let now = Timestamp::now();
-        self.edit(|attributes| {
-            attributes.permissions = change.permissions.map_or(attributes.permissions, |bits| bits & 0o7777);
-            attributes.uid = change.uid.unwrap_or(attributes.uid);
-            attributes.gid = change.gid.unwrap_or(attributes.gid);
-            attributes.accessed = change.accessed.unwrap_or(attributes.accessed);
-            attributes.modified = change.modified.unwrap_or(attributes.modified);
-            if resized || change.size.is_some() {
-                attributes.modified = now;
-                if !caller::keeps_set_id() {
-                    attributes.permissions = without_set_id(attributes.permissions);
-                }
-            }
-            attributes.changed = now;
-        });
+        if let Some(size) = change.size {
+            self.content().ok_or(Errno::EINVAL)?.set_size(size)?;
+        }
+        self.edit(|attributes| attributes.apply(change));
         Ok(())
     }
 
     fn xattr(&self, name: &[u8]) -> Result<Vec<u8>> {
-        self.xattrs(|xattrs| xattrs.get(name).map(|value| value.to_vec()).ok_or(Errno::ENODATA))
+        self.xattrs.get(self.below(), name)
     }
 
     fn xattr_names(&self) -> Result<Vec<Vec<u8>>> {
-        self.xattrs(|xattrs| Ok(xattrs.keys().map(|name| name.to_vec()).collect()))
+        self.xattrs.names(self.below())
     }
 
     fn set_xattr(&self, name: &[u8], value: &[u8], mode: XattrMode) -> Result<()> {
-        self.xattrs(|xattrs| {
-            match (mode, xattrs.contains_key(name)) {
-                (XattrMode::Create, true) => return Err(Errno::EEXIST),
-                (XattrMode::Replace, false) => return Err(Errno::ENODATA),
-                _ => {}
-            }
-            let used: usize = xattrs.iter().map(|(name, value)| name.len() + value.len()).sum();
-            if used + name.len() + value.len() > xattr::INODE_LIMIT {
-                return Err(Errno::ENOSPC);
-            }
-            xattrs.insert(name.into(), value.into());
-            Ok(())
-        })?;
+        self.xattrs.set(self.below(), name, value, mode)?;
         self.times_after_xattr();
         Ok(())
     }
 
     fn remove_xattr(&self, name: &[u8]) -> Result<()> {
-        self.xattrs(|xattrs| xattrs.remove(name).map(drop).ok_or(Errno::ENODATA))?;
+        self.xattrs.remove(self.below(), name)?;
         self.times_after_xattr();
         Ok(())
     }
@@ -584,7 +445,7 @@ impl TreeInode {
         if let Some(text) = text.get() {
             return Ok(text.clone());
         }
-        let (Some(number), Some(image)) = (self.index_number, self.image()) else { return Err(Errno::EIO) };
+        let Some((image, number)) = self.below() else { return Err(Errno::EIO) };
         let target: Arc<[u8]> = image.index.symlink_target(number).map_err(index_error)?.into();
         let _ = text.set(target.clone());
         Ok(target)

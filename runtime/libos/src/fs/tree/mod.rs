@@ -3,11 +3,14 @@
 //! An inode that comes from the index is made when it is first looked up and forgotten when nobody uses it; once it was changed
 //! it stays ([`Tree::keep`]). Nothing here makes host calls but reads of image data.
 
+mod attributes;
 mod content;
 mod directory;
 mod file;
 mod inode;
+mod make;
 mod running;
+mod xattrs;
 
 pub use content::{Content, WriteAt, seal};
 pub use file::RegularFile;
