@@ -145,6 +145,12 @@ host_calls! {
     PageConvert = 48,
     /// `(address, length)`: EREMOVE of pages accepted as PT_TRIM.
     PageRemove = 49,
+
+    /// `(buf)` *(blocks)*: write the TARGETINFO (512 bytes) of the machine's quoting enclave. In an enclave only.
+    QuoteTarget = 50,
+    /// `(buf, capacity)` *(blocks)*: `buf` holds a REPORT (432 bytes) for the quoting enclave; its quote takes the report's place.
+    /// Result: length.
+    QuoteMake = 51,
 }
 
 /// How many calls there are.

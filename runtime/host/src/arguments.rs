@@ -4,8 +4,8 @@
 //! exist only when the first argument is `--bundle`, as `casemate run` always passes it:
 //!
 //! ```text
-//! casemate-host [--bundle DIR [--root DIR | --store DIR] [--platform auto|direct|softsgx|sgx] [--fuses FILE] [--trace] [--stats]
-//!                [--volume HOST:PATH[:ro]]… [--env NAME=VALUE]… [--hostname NAME] [--]] ARGS…
+//! casemate-host [--bundle DIR [--root DIR | --store DIR] [--platform auto|direct|softsgx|sgx] [--fuses FILE] [--aesm SOCKET]
+//!                [--trace] [--stats] [--volume HOST:PATH[:ro]]… [--env NAME=VALUE]… [--hostname NAME] [--]] ARGS…
 //! ```
 
 use core::fmt;
@@ -56,6 +56,8 @@ pub struct Arguments<'a> {
     pub platform: Choice,
     /// The machine's fuse file.
     pub fuses: Option<&'a [u8]>,
+    /// Socket of the service that makes quotes, if not Intel's place for it.
+    pub aesm: Option<&'a [u8]>,
     /// Print system calls.
     pub trace: bool,
     /// Print counters at the end.
@@ -91,7 +93,7 @@ impl fmt::Display for Refusal<'_> {
         match *self {
             Refusal::Unknown(option) => write!(
                 f,
-                "unknown option '{}'; options are --bundle --root --store --platform --fuses --trace --stats --volume --env --hostname, then -- and the program's arguments",
+                "unknown option '{}'; options are --bundle --root --store --platform --fuses --aesm --trace --stats --volume --env --hostname, then -- and the program's arguments",
                 Text(option)
             ),
             Refusal::NoValue(option) => write!(f, "option {} needs a value", Text(option)),
@@ -130,8 +132,8 @@ impl<'a> Iterator for Items<'a> {
         match option {
             b"--" => None,
             b"--trace" | b"--stats" => Some(Ok((option, b""))),
-            b"--bundle" | b"--root" | b"--store" | b"--platform" | b"--fuses" | b"--volume" | b"--env"
-            | b"--hostname" => {
+            b"--bundle" | b"--root" | b"--store" | b"--platform" | b"--fuses" | b"--aesm" | b"--volume"
+            | b"--env" | b"--hostname" => {
                 let Some((&value, rest)) = rest.split_first() else {
                     return Some(Err(Refusal::NoValue(option)));
                 };
@@ -151,6 +153,7 @@ impl<'a> Arguments<'a> {
             source: Source::Root(b"/"),
             platform: Choice::Auto,
             fuses: None,
+            aesm: None,
             trace: false,
             stats: false,
             has_options: all.first() == Some(&b"--bundle".as_slice()),
@@ -179,6 +182,7 @@ impl<'a> Arguments<'a> {
                     }
                 }
                 b"--fuses" => arguments.fuses = Some(value),
+                b"--aesm" => arguments.aesm = Some(value),
                 b"--trace" => arguments.trace = true,
                 b"--stats" => arguments.stats = true,
                 b"--volume" => drop(parse_volume(value)?),

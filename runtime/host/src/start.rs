@@ -136,7 +136,7 @@ fn find_itself(boot: &Boot, base: u64) {
 }
 
 /// Reads the bundle, makes the enclave, and fills the start-up block.
-fn prepare(boot: &Boot, arguments: &Arguments) -> StartBlock {
+fn prepare(boot: &Boot, arguments: &Arguments<'static>) -> StartBlock {
     let bundle = open_directory(arguments.bundle);
     let map = |name| bundle::map_file(bundle, arguments.bundle, name);
     let (image_file, manifest, index, measured) =
@@ -188,6 +188,9 @@ fn prepare(boot: &Boot, arguments: &Arguments) -> StartBlock {
     }
     set_process_up();
     let volumes = open_files(arguments);
+    if let Some(socket) = arguments.aesm {
+        calls::set_service(socket);
+    }
     let mut block = facts(boot, arguments, volumes);
     set_platform(&mut block, platform);
     block.lowest_address = lowest;

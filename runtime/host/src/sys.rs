@@ -49,6 +49,8 @@ errors! {
     EFBIG "file too large",
     EOPNOTSUPP "operation not supported",
     ETIMEDOUT "timed out",
+    ECONNREFUSED "connection refused",
+    EREMOTEIO "remote input/output error",
 }
 
 impl fmt::Display for Errno {

@@ -3,8 +3,11 @@
 use alloc::vec::Vec;
 
 use casemate_abi::Platform;
+use casemate_sgx::quote::Quote;
 use casemate_sgx::{Attributes, KeyName, KeyPolicy, KeyRequest, Report, TargetInfo};
 use zerocopy::IntoBytes;
+
+use crate::host::{self, HostError};
 
 /// Size of a TARGETINFO in bytes.
 pub const TARGET_INFO_SIZE: usize = 512;
@@ -28,6 +31,30 @@ pub fn own_target_info() -> Option<[u8; TARGET_INFO_SIZE]> {
     let mut bytes = [0; TARGET_INFO_SIZE];
     bytes.copy_from_slice(target.as_bytes());
     Some(bytes)
+}
+
+/// A quote over this enclave and `data` by the machine's quoting enclave. Nobody has verified its signatures.
+///
+/// Errors: `EIO` where there is no enclave, and for an answer that is no quote over this enclave's report; else the host's.
+pub fn quote(data: &[u8; 64]) -> Result<Vec<u8>, HostError> {
+    if !is_available() {
+        return Err(HostError::IO);
+    }
+    // Whoever the target is: a report shows nothing that the enclave does not show everybody.
+    let target = host::quote_target()?;
+    let report = report(&target, data).ok_or(HostError::IO)?;
+    admit_quote(host::quote_make(&report)?, &report).ok_or(HostError::IO)
+}
+
+/// The quote, cut to its size, if it is one over this report.
+fn admit_quote(mut quote: Vec<u8>, report: &[u8; REPORT_SIZE]) -> Option<Vec<u8>> {
+    let parsed = Quote::parse(&quote).ok()?;
+    if parsed.body != Report::parse(report).ok()?.body {
+        return None;
+    }
+    let size = parsed.size;
+    quote.truncate(size);
+    Some(quote)
 }
 
 /// Which enclaves get the same sealing key.

@@ -14,7 +14,7 @@ from typing import NoReturn
 from casemate.errors import UsageError
 from casemate.loader.launch import RunOptions, Volume
 
-_USAGE = "casemate run IMAGE [--platform auto|direct|softsgx|sgx] [--fuses FILE] [--trace] [--stats] [-v HOST:PATH[:ro]] [-e NAME=VALUE] [-- ARGS]"
+_USAGE = "casemate run IMAGE [--platform auto|direct|softsgx|sgx] [--fuses FILE] [--aesm SOCKET] [--trace] [--stats] [-v HOST:PATH[:ro]] [-e NAME=VALUE] [-- ARGS]"
 
 
 def run(arguments: list[str]) -> NoReturn:
@@ -52,6 +52,9 @@ def parse_arguments(arguments: list[str]) -> tuple[str, RunOptions]:
         "--platform", choices=("auto", "direct", "softsgx", "sgx"), default="auto", help="where it runs"
     )
     parser.add_argument("--fuses", metavar="FILE", help="softsgx: the machine's fuse file")
+    parser.add_argument(
+        "--aesm", metavar="SOCKET", help="where the service that makes quotes listens (/var/run/aesmd/aesm.socket)"
+    )
     parser.add_argument("--trace", action="store_true", help="print system calls as strace does")
     parser.add_argument("--stats", action="store_true", help="print counters at the end")
     parser.add_argument("--hostname", metavar="NAME", help="the host name inside")
@@ -65,6 +68,7 @@ def parse_arguments(arguments: list[str]) -> tuple[str, RunOptions]:
     return parsed.image, RunOptions(
         platform=parsed.platform,
         fuses=None if parsed.platform == "direct" else os.path.abspath(parsed.fuses or _default_fuses()),
+        aesm=os.path.abspath(parsed.aesm) if parsed.aesm is not None else None,
         trace=parsed.trace,
         stats=parsed.stats,
         hostname=parsed.hostname,

@@ -9,6 +9,7 @@ mod epoll;
 mod image;
 mod pages;
 mod path;
+mod quote;
 mod socket;
 
 use casemate_abi::{HostCall, HostClock};
@@ -20,6 +21,7 @@ use crate::{signal, stats, thread, vdso};
 
 pub use image::set_source;
 pub use path::{add_volume, detect_openat2, open_directory};
+pub use quote::set_service;
 
 /// Arguments of a call.
 pub(crate) type Args = [u64; 6];
@@ -81,6 +83,8 @@ pub(crate) fn serve(call: HostCall, caller: &Thread, args: Args) -> Reply {
         EpollOpen => epoll::open(),
         EpollControl => epoll::control(args),
         EpollWait => epoll::wait(caller, args),
+        QuoteTarget => quote::target(caller, a),
+        QuoteMake => quote::make(caller, a, b),
     }
 }
 

@@ -1,8 +1,8 @@
 //! /dev/attestation: what an enclave shows others and which keys it has, as files that any language can use. Names, sizes and meanings
 //! are Gramine's ("Attestation and secret provisioning" in its documentation).
 //!
-//! `user_report_data` and `target_info` are a process's own; `report` is made from them when it is read. There is no `quote` yet. Where
-//! there is no SGX (platform `direct`) only `attestation_type` and `keys` exist.
+//! `user_report_data` and `target_info` are a process's own; `report` and `quote` are made from them when they are read from
+//! the start. Where there is no SGX (platform `direct`) only `attestation_type` and `keys` exist.
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -102,6 +102,7 @@ const WITH_SGX: &[Place] = &[
     TYPE,
     KEY_FOLDER,
     Item { name: "my_target_info", kind: Regular, make: |of| own(of, Object::text(0o400, my_target_info)) },
+    Item { name: "quote", kind: Regular, make: |of| own(of, Object::text(0o400, quote)) },
     Item { name: "report", kind: Regular, make: |of| own(of, Object::text(0o400, report)) },
     Item { name: "target_info", kind: Regular, make: |of| own(of, Object::text(0o600, TargetInfoFile)) },
     Item { name: "user_report_data", kind: Regular, make: |of| own(of, Object::text(0o600, ReportData)) },
@@ -126,6 +127,10 @@ fn report() -> Result<Vec<u8>> {
     attest::report(&target, &process.attestation.report_data())
         .map(|report| report.to_vec())
         .ok_or(Errno::EIO)
+}
+
+fn quote() -> Result<Vec<u8>> {
+    Ok(attest::quote(&current_process().attestation.report_data())?)
 }
 
 /// Takes up to `to.len()` bytes; the rest becomes zero.

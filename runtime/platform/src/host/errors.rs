@@ -115,6 +115,8 @@ const SOCKET_OPEN: &[u32] = &[EMFILE, ENFILE, EPROTONOSUPPORT, ESOCKTNOSUPPORT, 
 const SOCKET_CONNECT: &[u32] = &[EADDRINUSE, EALREADY, EINPROGRESS, EISCONN, EPROTOTYPE];
 const SOCKET_SEND: &[u32] = &[EDESTADDRREQ, EISCONN, EMSGSIZE, EPIPE, EALREADY, EINPROGRESS, EADDRINUSE];
 const SOCKET_OPTION: &[u32] = &[ENOPROTOOPT, EDOM, EADDRINUSE];
+/// Why there is no quote: the service cannot be reached, does not answer, or refuses (`EREMOTEIO`).
+const QUOTE: &[u32] = &[EINTR, ENOENT, EACCES, ECONNREFUSED, ETIMEDOUT, EREMOTEIO, EIO];
 
 /// Errors that each call may return, in two lists.
 fn allowed(call: HostCall) -> [&'static [u32]; 2] {
@@ -147,6 +149,7 @@ fn allowed(call: HostCall) -> [&'static [u32]; 2] {
         SocketSend => [SOCKET, SOCKET_SEND],
         SocketReceive | SocketName | SocketShutdown => [SOCKET, &[]],
         SocketGetOption | SocketSetOption => [SOCKET, SOCKET_OPTION],
+        QuoteTarget | QuoteMake => [QUOTE, &[]],
     }
 }
 

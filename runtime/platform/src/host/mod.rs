@@ -5,6 +5,7 @@
 
 mod errors;
 mod file;
+mod quote;
 mod socket;
 
 use core::sync::atomic::{AtomicU64, Ordering::*};
@@ -16,6 +17,7 @@ use crate::boundary::HostRange;
 
 pub use errors::{HostError, may_fail_with};
 pub use file::*;
+pub use quote::{quote_make, quote_target};
 pub use socket::*;
 
 /// Largest transfer in one host call, in bytes. The rest of the buffer holds headers and addresses.
