@@ -91,3 +91,48 @@ pub fn attestation_type(platform: Platform) -> &'static str {
         Platform::SoftSgx | Platform::Sgx => "dcap",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report_with(byte: u8) -> [u8; REPORT_SIZE] {
+        let mut report = [0; REPORT_SIZE];
+        report[..384].fill(byte);
+        report
+    }
+
+    /// A quote of version 3 over a report body, with signatures of zeros and a certification of type 5.
+    fn quote_over(report: &[u8; REPORT_SIZE]) -> Vec<u8> {
+        let chain = b"certificates";
+        let mut signature = alloc::vec![0; 576];
+        signature.extend([0, 0]); // no authentication data
+        signature.extend(5u16.to_le_bytes());
+        signature.extend((chain.len() as u32).to_le_bytes());
+        signature.extend(chain);
+        let mut quote = alloc::vec![0; 48];
+        quote[..4].copy_from_slice(&[3, 0, 2, 0]);
+        quote[12..28].copy_from_slice(&casemate_sgx::quote::INTEL_QE_VENDOR);
+        quote.extend(&report[..384]);
+        quote.extend((signature.len() as u32).to_le_bytes());
+        quote.extend(signature);
+        quote
+    }
+
+    #[test]
+    fn only_a_quote_over_the_report_itself_is_admitted() {
+        let report = report_with(0);
+        let quote = quote_over(&report);
+        assert_eq!(admit_quote(quote.clone(), &report).as_ref(), Some(&quote));
+        assert_eq!(admit_quote([quote.as_slice(), &[0; 100]].concat(), &report).as_ref(), Some(&quote));
+        for at in 48..48 + 384 {
+            let mut other = quote.clone();
+            other[at] ^= 1;
+            assert_eq!(admit_quote(other, &report), None, "byte {at}");
+        }
+        for length in 0..quote.len() {
+            assert_eq!(admit_quote(quote[..length].to_vec(), &report), None, "{length} bytes");
+        }
+        assert_eq!(admit_quote([quote.as_slice(), &[1]].concat(), &report), None);
+    }
+}

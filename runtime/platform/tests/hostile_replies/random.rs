@@ -413,21 +413,32 @@ impl Caller {
     }
 
     fn rest(&mut self) {
-        match self.numbers.below(9) {
-            0 => console::print_raw(format_args!("a line of {} words", self.numbers.next())),
+        match self.numbers.below(11) {
+            0 => {
+                if let Some(target) = admitted(HostCall::QuoteTarget, quote_target()) {
+                    has_no_canary(&target);
+                }
+            }
             1 => {
+                if let Some(quote) = admitted(HostCall::QuoteMake, quote_make(&[0x11; 432])) {
+                    assert!(quote.len() <= TRANSFER_LIMIT);
+                    has_no_canary(&quote);
+                }
+            }
+            2 => console::print_raw(format_args!("a line of {} words", self.numbers.next())),
+            3 => {
                 let now = clock::now();
                 assert!(now.monotonic_ns >= self.latest_ns, "{now:?} after {}", self.latest_ns);
                 self.latest_ns = now.monotonic_ns;
             }
-            2 => drop(pages::map(PUBLIC, PAGE, Protection::READ_WRITE)),
-            3 => drop(pages::protect(PUBLIC, PAGE, Protection::NONE)),
-            4 => drop(pages::unmap(PUBLIC, PAGE)),
-            5 => drop(pages::discard(PUBLIC, PAGE)),
-            6 => drop(pages::relocate(PUBLIC, PUBLIC + PAGE, PAGE, Protection::READ_WRITE)),
-            7 => drop(pages::map_to_fill(PUBLIC, PAGE)),
+            4 => drop(pages::map(PUBLIC, PAGE, Protection::READ_WRITE)),
+            5 => drop(pages::protect(PUBLIC, PAGE, Protection::NONE)),
+            6 => drop(pages::unmap(PUBLIC, PAGE)),
+            7 => drop(pages::discard(PUBLIC, PAGE)),
+            8 => drop(pages::relocate(PUBLIC, PUBLIC + PAGE, PAGE, Protection::READ_WRITE)),
+            9 => drop(pages::map_to_fill(PUBLIC, PAGE)),
             // Threads are dear.
-            _ if self.numbers.one_in(40) => drop(thread::spawn(|_| ())),
+            _ if self.numbers.one_in(30) => drop(thread::spawn(|_| ())),
             _ => {}
         }
     }
