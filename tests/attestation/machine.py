@@ -56,17 +56,17 @@ class AesmClient:
 
     def target_info(self) -> bytes:
         """InitQuoteEx, twice."""
-        first = self._ask(15, _varint_field(3, 0))
-        return bytes(self._ask(15, _varint_field(3, 1) + _varint_field(4, int(first[3])))[2])  # type: ignore[arg-type]
+        first = self._ask(15, varint_field(3, 0))
+        return bytes(self._ask(15, varint_field(3, 1) + varint_field(4, int(first[3])))[2])  # type: ignore[arg-type]
 
     def quote(self, report: bytes, info: bytes | None = None, *, room: int | None = None) -> dict[int, int | bytes]:
         """GetQuoteSizeEx, then GetQuoteEx: the response's fields."""
         size = int(self._ask(16, b"")[2])
-        request = _bytes_field(1, report) + (_bytes_field(3, info) if info else b"") + _varint_field(4, room or size)
+        request = bytes_field(1, report) + (bytes_field(3, info) if info else b"") + varint_field(4, room or size)
         return self._ask(17, request, check=False)
 
     def _ask(self, number: int, message: bytes, *, check: bool = True) -> dict[int, int | bytes]:
-        answer = fields(self.exchange(_bytes_field(number, message)))
+        answer = fields(self.exchange(bytes_field(number, message)))
         found = fields(bytes(answer[number]))  # type: ignore[arg-type]
         assert not check or found[1] == 0, found
         return found
@@ -91,11 +91,11 @@ def _varint(value: int) -> bytes:
     return bytes([*digits, value])
 
 
-def _varint_field(number: int, value: int) -> bytes:
+def varint_field(number: int, value: int) -> bytes:
     return _varint(number << 3) + _varint(value)
 
 
-def _bytes_field(number: int, value: bytes) -> bytes:
+def bytes_field(number: int, value: bytes) -> bytes:
     return _varint(number << 3 | 2) + _varint(len(value)) + value
 
 
