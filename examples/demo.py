@@ -1,7 +1,7 @@
 """The main job, shown: a Debian image with python3 goes in, a shielded one comes out and runs its program.
 
 ``make demo`` runs this. It makes the image from Debian packages (no registry is asked for images), shields it,
-runs it on the library OS, and then looks at what the host could see.
+runs it on the library OS, and then looks at what the host could see. ``secret.py`` is the second act.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from examples import secret
 from tests import images
 
 PROGRAM = """
@@ -46,6 +47,7 @@ def main() -> None:
         print("  /tmp/secret.txt on the host:", "there" if Path("/tmp/secret.txt").exists() else "no such file")  # noqa: S108
         print("  its host calls: the table above; file look-ups, listings and the program's file made none")
         print("  (platform 'direct': ordinary memory, no protection yet)")
+    secret.main(source)
 
 
 if __name__ == "__main__":

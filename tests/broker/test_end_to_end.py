@@ -138,8 +138,8 @@ def test_a_platform_of_another_root_is_refused(shop: Shop) -> None:
     shop.world.do("vendor", "init", "stranger")
     stranger = f"simulated:{shop.world.place}/stranger/root.pem"
     with shop.world.broker(root=stranger):
-        refused(shop, shop.image, 77, "the broker refuses this enclave", "root")
-        assert "root" in shop.world.last_decision()
+        refused(shop, shop.image, 77, "the broker refuses this enclave", "root: expected the root certificate")
+        assert "root: expected the root certificate" in shop.world.last_decision()
 
 
 def test_a_broker_with_another_key_gets_no_quote_and_gives_nothing(shop: Shop) -> None:

@@ -27,9 +27,7 @@ def verify(quote: bytes, collateral: Collateral, at: datetime, root: Root, polic
     if at.tzinfo is None:
         raise ValueError("the time of verification says no time zone")
     body = read_quote(quote)
-    failures = _chain_failures(body, root)
-    if failures:
-        raise QuoteRefusedError(failures, simulated=root.simulated)
+    check_chain(body, root)
     try:
         claims = verify_quote(quote, collateral.core, root=root.der, at=max(int(at.timestamp()), 0))
     except QuoteVerificationError as error:
@@ -74,14 +72,18 @@ def pck_chain(body: QuoteBody) -> tuple[bytes, bytes, bytes]:
             raise ChainError(f"3 certificates were expected, found {len(chain)}", where="the quote's PCK chain")
 
 
-def _chain_failures(body: QuoteBody, root: Root) -> list[Failure]:
+def check_chain(body: QuoteBody, root: Root) -> None:
+    """Raises `QuoteRefusedError` unless the quote says that its platform is of this root. It may say so wrongly."""
     try:
         _, _, found = pck_chain(body)
     except ChainError as error:
-        return [Failure("pck_chain", "a platform's certificate, its issuer and the root", str(error))]
-    if found == root.der:
-        return []
-    return [Failure("root", f"the root certificate '{root.name}'", "another root certificate in the quote's PCK chain")]
+        failure = Failure("pck_chain", "a platform's certificate, its issuer and the root", str(error))
+        raise QuoteRefusedError([failure], simulated=root.simulated) from None
+    if found != root.der:
+        failure = Failure(
+            "root", f"the root certificate '{root.name}'", "another root certificate in the quote's PCK chain"
+        )
+        raise QuoteRefusedError([failure], simulated=root.simulated)
 
 
 def _why(body: QuoteBody, collateral: Collateral, at: datetime, root: Root, reason: str) -> list[Failure]:

@@ -11,7 +11,7 @@ from casemate.attestation.errors import CollateralError
 from casemate.attestation.pcs import platform_kind
 from casemate.attestation.policy import AllOf
 from casemate.attestation.store import CollateralStore
-from casemate.attestation.verify import read_quote
+from casemate.attestation.verify import check_chain, read_quote
 from casemate.errors import describe_os_error
 
 # Whether debug enclaves and old platforms will do is for each secret's policy to say.
@@ -36,7 +36,10 @@ def stored_collateral(store: CollateralStore, root: Root) -> CollateralSource:
     """Collateral from the cache that ``casemate collateral sync`` fills."""
 
     def source(quote: bytes) -> Collateral:
-        return store.get(root, platform_kind(read_quote(quote)))
+        body = read_quote(quote)
+        # Before the cache is asked: of strangers' platforms it has nothing, and nothing should be fetched for them.
+        check_chain(body, root)
+        return store.get(root, platform_kind(body))
 
     return source
 
