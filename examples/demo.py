@@ -13,8 +13,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from examples import secret
 from tests import images
+
+from examples import secret
 
 PROGRAM = """
 import os, sys, hashlib, threading

@@ -315,9 +315,12 @@ def _line(entry: Entry) -> str:
         f"enclave {enclave['mrenclave'][:16]}…" if enclave else "",
         ", ".join(record["secrets"]) if record.get("secrets") else record.get("secret", record.get("result", "")),
         record.get("why", ""),
+        # Secrets under one policy fail for the same reasons: each is said once.
         "; ".join(
-            f"{each['claim']}: expected {each['expected']}, found {each['found']}"
-            for each in record.get("failures", [])
+            dict.fromkeys(
+                f"{each['claim']}: expected {each['expected']}, found {each['found']}"
+                for each in record.get("failures", [])
+            )
         ),
     ]
     return _printable("  ".join(part for part in parts if part))
