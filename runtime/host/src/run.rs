@@ -65,7 +65,7 @@ pub fn program_base() -> u64 {
 #[inline]
 pub fn is_changeable(address: u64, length: u64) -> bool {
     let top = ENCLAVE_TOP.load(Relaxed).max(USER_TOP.load(Relaxed));
-    let pages = (address | length) % crate::sys::PAGE == 0 && length != 0;
+    let pages = (address | length).is_multiple_of(crate::sys::PAGE) && length != 0;
     let end = address.checked_add(length);
     pages && address >= USER_BASE.load(Relaxed) && end.is_some_and(|end| end <= top)
 }

@@ -156,10 +156,10 @@ extern "C" fn handle(signal: i32, info: *const SignalInfo, context: *mut Context
             thread.kicked.store(0, SeqCst);
             interrupt(thread, context, signal, thread.interrupt.swap(0, SeqCst) != 0);
             #[cfg(feature = "hostile")]
-            if let Some(exception) = crate::hostile::exception() {
-                if is_entered(thread) {
-                    raise_as(context, exception);
-                }
+            if let Some(exception) = crate::hostile::exception()
+                && is_entered(thread)
+            {
+                raise_as(context, exception);
             }
         }
         Event::Asynchronous => {
@@ -220,10 +220,10 @@ fn interruption(event: Event, context: &Context) -> Interruption {
 
 /// A host signal: a blocking call that had not begun does not begin, and the enclave is told.
 fn interrupt(thread: &Thread, context: &mut Context, signal: i32, tell: bool) {
-    if let Some(address) = blocking::interrupted_address(context.rip) {
-        if thread.host.wake.load(SeqCst) != 0 {
-            context.rip = address;
-        }
+    if let Some(address) = blocking::interrupted_address(context.rip)
+        && thread.host.wake.load(SeqCst) != 0
+    {
+        context.rip = address;
     }
     if run::is_hardware() {
         if tell {

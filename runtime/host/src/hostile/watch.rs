@@ -34,7 +34,7 @@ pub(super) fn look(thread: &Thread, made: u64) {
     let (block, buffer) = (&raw const thread.host as u64, thread.host_buffer());
     let whole = [(block, 128), (buffer, HOST_BUFFER_SIZE)];
     let ends = [(block, 128), (buffer, ENDS), (buffer + (HOST_BUFFER_SIZE - ENDS) as u64, ENDS)];
-    for &(address, length) in if made % WHOLE_EVERY == 0 { &whole[..] } else { &ends[..] } {
+    for &(address, length) in if made.is_multiple_of(WHOLE_EVERY) { &whole[..] } else { &ends[..] } {
         if let Some(place) = find(address, length) {
             betray("buffer", place);
         }
