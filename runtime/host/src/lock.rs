@@ -1,7 +1,5 @@
 //! A small mutual-exclusion lock on a futex. The signal handler takes none.
 
-use core::cell::UnsafeCell;
-use core::ops::{Deref, DerefMut};
 use core::sync::atomic::{AtomicU32, Ordering::*};
 
 use linux_raw_sys::general::{__NR_futex, FUTEX_PRIVATE_FLAG, FUTEX_WAIT, FUTEX_WAKE};
@@ -23,61 +21,38 @@ pub fn futex_wake(word: &AtomicU32, count: u32) {
     let _ = unsafe { sys::call(__NR_futex, [word.as_ptr() as u64, operation, count as u64]) };
 }
 
-/// A lock around a value.
-pub struct Mutex<T> {
-    /// 0 free, 1 held, 2 held and waited for.
-    state: AtomicU32,
-    value: UnsafeCell<T>,
-}
+/// The lock itself: 0 free, 1 held, 2 held and waited for.
+pub struct RawMutex(AtomicU32);
 
-// SAFETY: the value is reached only by the thread that holds the lock.
-unsafe impl<T: Send> Sync for Mutex<T> {}
+// SAFETY: `lock` returns only after this thread changed the word from 0, and only the holder sets it to 0.
+unsafe impl lock_api::RawMutex for RawMutex {
+    #[allow(clippy::declare_interior_mutable_const)]
+    const INIT: RawMutex = RawMutex(AtomicU32::new(0));
+    type GuardMarker = lock_api::GuardSend;
 
-impl<T> Mutex<T> {
-    /// A free lock.
-    pub const fn new(value: T) -> Mutex<T> {
-        Mutex { state: AtomicU32::new(0), value: UnsafeCell::new(value) }
-    }
-
-    /// Waits for the lock.
-    pub fn lock(&self) -> Guard<'_, T> {
-        if self.state.compare_exchange(0, 1, Acquire, Relaxed).is_err() {
-            while self.state.swap(2, Acquire) != 0 {
-                let _ = futex_wait(&self.state, 2, 0, true);
+    fn lock(&self) {
+        if !self.try_lock() {
+            while self.0.swap(2, Acquire) != 0 {
+                let _ = futex_wait(&self.0, 2, 0, true);
             }
         }
-        Guard { lock: self }
     }
-}
 
-/// The right to use the value; gives the lock back when dropped.
-pub struct Guard<'a, T> {
-    lock: &'a Mutex<T>,
-}
-
-impl<T> Deref for Guard<'_, T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        // SAFETY: this thread holds the lock.
-        unsafe { &*self.lock.value.get() }
+    fn try_lock(&self) -> bool {
+        self.0.compare_exchange(0, 1, Acquire, Relaxed).is_ok()
     }
-}
 
-impl<T> DerefMut for Guard<'_, T> {
-    fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: this thread holds the lock, and the guard is exclusively borrowed.
-        unsafe { &mut *self.lock.value.get() }
-    }
-}
-
-impl<T> Drop for Guard<'_, T> {
-    fn drop(&mut self) {
-        if self.lock.state.swap(0, Release) == 2 {
-            futex_wake(&self.lock.state, 1);
+    unsafe fn unlock(&self) {
+        if self.0.swap(0, Release) == 2 {
+            futex_wake(&self.0, 1);
         }
     }
 }
+
+/// A lock around a value.
+pub type Mutex<T> = lock_api::Mutex<RawMutex, T>;
+/// The right to use the value; gives the lock back when dropped.
+pub type Guard<'a, T> = lock_api::MutexGuard<'a, RawMutex, T>;
 
 #[cfg(test)]
 mod tests {

@@ -1,10 +1,11 @@
-//! The library OS's heap: dlmalloc over the layout's range. On `direct` the loader maps all of it and the kernel commits it on
+//! The library OS's heap, over the layout's range. On `direct` the loader maps all of it and the kernel commits it on
 //! demand; with EDMM it grows by accepted pages; without, all of it exists from the start and is cleared when it is taken.
 
-use core::alloc::{GlobalAlloc, Layout};
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
 
-use crate::sync::Mutex;
+use casemate_freestanding::heap::{Heap, Source};
+
+use crate::sync::{Mutex, RawMutex};
 
 static NEXT: AtomicU64 = AtomicU64::new(0);
 static END: AtomicU64 = AtomicU64::new(0);
@@ -60,69 +61,17 @@ fn commit(until: u64, end: u64) -> Option<()> {
     Some(())
 }
 
-struct Pages;
+/// The heap's pages.
+pub struct Pages;
 
-// SAFETY: `alloc` hands out ranges of the heap that nobody else has, zeroed by the kernel and never given back.
-unsafe impl dlmalloc::Allocator for Pages {
-    fn alloc(&self, size: usize) -> (*mut u8, usize, u32) {
-        let size = size.next_multiple_of(crate::PAGE_SIZE);
-        match take(size as u64) {
-            Some(address) => (address as *mut u8, size, 0),
-            None => (core::ptr::null_mut(), 0, 0),
-        }
-    }
-    fn remap(&self, _ptr: *mut u8, _old: usize, _new: usize, _can_move: bool) -> *mut u8 {
-        core::ptr::null_mut()
-    }
-    fn free_part(&self, _ptr: *mut u8, _old: usize, _new: usize) -> bool {
-        false
-    }
-    fn free(&self, _ptr: *mut u8, _size: usize) -> bool {
-        false
-    }
-    fn can_release_part(&self, _flags: u32) -> bool {
-        false
-    }
-    fn allocates_zeros(&self) -> bool {
-        true
-    }
-    fn page_size(&self) -> usize {
-        crate::PAGE_SIZE
+// SAFETY: `take` hands out pages of the heap that nobody else has, zeroed by the kernel or here, and never given back.
+unsafe impl Source for Pages {
+    const STEP: usize = crate::PAGE_SIZE;
+
+    fn take(size: usize) -> Option<usize> {
+        take(size as u64).map(|address| address as usize)
     }
 }
 
 /// The allocator; the enclave binary declares it `#[global_allocator]`.
-pub struct EnclaveHeap(Mutex<dlmalloc::Dlmalloc<Pages>>);
-
-impl EnclaveHeap {
-    /// An empty heap.
-    pub const fn new() -> EnclaveHeap {
-        EnclaveHeap(Mutex::new(dlmalloc::Dlmalloc::new_with_allocator(Pages)))
-    }
-}
-
-impl Default for EnclaveHeap {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-// SAFETY: dlmalloc fulfils the contract; the lock makes it one caller at a time, and no exception handler allocates.
-unsafe impl GlobalAlloc for EnclaveHeap {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the layout comes from the caller of `GlobalAlloc`, sizes are not 0.
-        unsafe { self.0.lock().malloc(layout.size(), layout.align()) }
-    }
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: as in `alloc`.
-        unsafe { self.0.lock().calloc(layout.size(), layout.align()) }
-    }
-    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
-        // SAFETY: `ptr` came from `alloc` with this layout.
-        unsafe { self.0.lock().free(ptr, layout.size(), layout.align()) }
-    }
-    unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        // SAFETY: `ptr` came from `alloc` with this layout.
-        unsafe { self.0.lock().realloc(ptr, layout.size(), layout.align(), new_size) }
-    }
-}
+pub type EnclaveHeap = Heap<RawMutex, Pages>;

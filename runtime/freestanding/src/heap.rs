@@ -1,0 +1,90 @@
+//! A heap over memory that is never given back: dlmalloc under a lock.
+
+use core::alloc::{GlobalAlloc, Layout};
+use core::marker::PhantomData;
+
+use dlmalloc::Dlmalloc;
+
+const PAGE: usize = 4096;
+
+/// Where a heap's memory comes from.
+///
+/// # Safety
+///
+/// What `take` returns begins at a page, is zero, and nobody else's, for as long as the program runs.
+pub unsafe trait Source {
+    /// Sizes are multiples of this, which is a multiple of 4096.
+    const STEP: usize;
+
+    /// The address of `size` more bytes, if there are any.
+    fn take(size: usize) -> Option<usize>;
+}
+
+/// A source as dlmalloc sees it.
+struct OneWay<S>(PhantomData<fn() -> S>);
+
+// SAFETY: each range is the source's, so fresh; the other functions give and take nothing.
+unsafe impl<S: Source> dlmalloc::Allocator for OneWay<S> {
+    fn alloc(&self, size: usize) -> (*mut u8, usize, u32) {
+        let size = size.next_multiple_of(S::STEP);
+        match S::take(size) {
+            Some(address) => (address as *mut u8, size, 0),
+            None => (core::ptr::null_mut(), 0, 0),
+        }
+    }
+    fn remap(&self, _ptr: *mut u8, _old: usize, _new: usize, _can_move: bool) -> *mut u8 {
+        core::ptr::null_mut()
+    }
+    fn free_part(&self, _ptr: *mut u8, _old: usize, _new: usize) -> bool {
+        false
+    }
+    fn free(&self, _ptr: *mut u8, _size: usize) -> bool {
+        false
+    }
+    fn can_release_part(&self, _flags: u32) -> bool {
+        false
+    }
+    fn allocates_zeros(&self) -> bool {
+        true
+    }
+    fn page_size(&self) -> usize {
+        PAGE
+    }
+}
+
+/// The allocator, for `#[global_allocator]`. No signal or exception handler may allocate while code of its own program is
+/// interrupted.
+pub struct Heap<R, S>(lock_api::Mutex<R, Dlmalloc<OneWay<S>>>);
+
+impl<R: lock_api::RawMutex, S> Heap<R, S> {
+    /// An empty heap.
+    pub const fn new() -> Self {
+        Heap(lock_api::Mutex::new(Dlmalloc::new_with_allocator(OneWay(PhantomData))))
+    }
+}
+
+impl<R: lock_api::RawMutex, S> Default for Heap<R, S> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+// SAFETY: dlmalloc fulfils the contract; the lock makes it one caller at a time.
+unsafe impl<R: lock_api::RawMutex, S: Source> GlobalAlloc for Heap<R, S> {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the layout comes from the caller of `GlobalAlloc`, sizes are not 0.
+        unsafe { self.0.lock().malloc(layout.size(), layout.align()) }
+    }
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: as in `alloc`.
+        unsafe { self.0.lock().calloc(layout.size(), layout.align()) }
+    }
+    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
+        // SAFETY: `ptr` came from `alloc` with this layout.
+        unsafe { self.0.lock().free(ptr, layout.size(), layout.align()) }
+    }
+    unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        // SAFETY: `ptr` came from `alloc` with this layout.
+        unsafe { self.0.lock().realloc(ptr, layout.size(), layout.align(), new_size) }
+    }
+}
