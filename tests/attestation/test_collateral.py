@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given, settings
@@ -10,7 +12,10 @@ from hypothesis import strategies as st
 
 from casemate.attestation import Collateral, CollateralError
 from casemate.attestation.chains import ChainError, read_chain, rewrite_chain, write_chain
+from casemate.attestation.collateral import time_of
+from casemate.attestation.simulated.vendor import Vendor
 from tests.attestation import vectors
+from tests.attestation.conftest import AT
 from tests.attestation.vectors import needs_vectors
 
 
@@ -39,6 +44,22 @@ def test_collateral_that_lacks_a_part_is_refused_by_name(name: str) -> None:
 def test_what_is_no_collateral_is_refused(text: str) -> None:
     with pytest.raises(CollateralError):
         Collateral.from_json(text)
+
+
+@pytest.mark.parametrize(
+    "time", ["2026-03-01T00:00:00", "0001-01-01T00:00:00+10:00", "9999-12-31T23:59:59-10:00", "noon", 7, None]
+)
+def test_times_are_times_with_a_zone(vendor: Vendor, time: object) -> None:
+    assert time_of({"x": "2026-03-01T02:00:00+02:00"}, "x") == datetime(2026, 3, 1, tzinfo=UTC)
+    good = vendor.collateral(AT)
+    with pytest.raises(CollateralError, match="'issueDate' is missing or no time"):
+        replace(good, tcb_info=json.dumps(good.tcb | {"issueDate": time})).validity  # noqa: B018 - it raises
+
+
+def test_a_chain_of_what_are_no_certificates_has_no_validity(vendor: Vendor) -> None:
+    bad = replace(vendor.collateral(AT), pck_crl_issuer_chain=write_chain(b"neither", b"nor"))
+    with pytest.raises(CollateralError, match="a certificate is malformed"):
+        bad.validity  # noqa: B018 - it raises
 
 
 @given(st.lists(st.binary(min_size=1, max_size=200), min_size=1, max_size=4))

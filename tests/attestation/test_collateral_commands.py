@@ -40,6 +40,8 @@ def test_sync_then_verify_offline_then_carry_it_elsewhere(
     assert "the vendor is simulated" in verified.stderr
     export, other = tmp_path / "export.json", tmp_path / "other.db"
     assert casemate("collateral", "export", export, db=db).returncode == 0
+    verified = casemate("quote", "verify", quote, "--root", root, "--collateral", export, db=other)
+    assert verified.returncode == 0, verified.stderr
     assert casemate("collateral", "import", export, "--root", root, db=other).returncode == 0
     (entry,) = json.loads(casemate("collateral", "list", "--json", db=other).stdout)
     assert entry["fmspc"] == vendor.state.fmspc

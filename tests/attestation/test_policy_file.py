@@ -124,6 +124,11 @@ tcb.statuses = ["OutOfDate"]
     ]
 
 
+def test_collateral_of_any_age_is_younger_than_millennia() -> None:
+    policy = f'mrenclave = "{ENCLAVE}"\nfreshness.max_collateral_age = "999999d"'
+    assert failed(policy) == []
+
+
 def test_without_alternatives_none_holds() -> None:
     assert [failure.claim for failure in AnyOf([]).check(QUOTE)] == ["any_of"]
 
@@ -149,6 +154,12 @@ def test_without_alternatives_none_holds() -> None:
         (f'mrenclave = "{ENCLAVE}"\nreport_data = "{"00" * 65}"', "report_data"),
         (f'mrenclave = "{ENCLAVE}"\n[[any_of]]', "asks for nothing"),
         ("mrenclave = ", "this is not TOML"),
+        (f'mrenclave = "{ENCLAVE}"\ntcb.statuses = [["UpToDate"]]', "there is no TCB status"),
+        (f'mrenclave = "{ENCLAVE}"\ntcb.min_date = 9999-12-31T23:59:59-10:00', "out of range"),
+        (f'mrenclave = "{ENCLAVE}"\nmin_svn = {"9" * 5000}', "this is not TOML"),
+        (f'mrenclave = "{ENCLAVE}"\nmin_svn = 0x{"f" * 5000}', "min_svn"),
+        (f'mrenclave = "{ENCLAVE}"\ntcb.min_evaluation_number = 0x{"f" * 5000}', "min_evaluation_number"),
+        (f"mrenclave = 0x{'f' * 5000}", "mrenclave"),
     ],
 )
 def test_a_mistake_in_a_policy_is_explained(policy: str, sentence: str) -> None:

@@ -7,12 +7,21 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from casemate._core import evidence_claims, evidence_extension, evidence_report_data
-from casemate.attestation.ratls import Identity, RaTlsError, judge_certificate, new_identity, read_evidence
+from casemate.attestation.ratls import (
+    ClientContext,
+    Identity,
+    PeerRefusedSSLError,
+    RaTlsError,
+    judge_certificate,
+    new_identity,
+    read_evidence,
+)
 from casemate.attestation.ratls.certificate import EVIDENCE, LEGACY, public_key_info, sign_identity
 from casemate.errors import CasemateError
 from tests.attestation.simple_quotes import judge, quote_of
@@ -131,6 +140,41 @@ def test_no_certificate_with_a_changed_byte_is_accepted() -> None:
             changed[at] ^= 1 << at % 8
             with pytest.raises(CasemateError):
                 pytest.fail(f"byte {at}: {judge_certificate(bytes(changed), judge(ENCLAVE))}")
+
+
+def rewritten(identity: Identity, *changes: tuple[bytes, bytes]) -> bytes:
+    """The certificate with bytes exchanged for as many others, signed again."""
+    signed = x509.load_der_x509_certificate(identity.certificate).tbs_certificate_bytes
+    algorithm = ECDSA_SHA256
+    for old, new in changes:
+        assert old in signed
+        signed, algorithm = signed.replace(old, new), algorithm.replace(old, new)
+    signature = b"\0" + identity.key.sign(signed, ec.ECDSA(hashes.SHA256()))
+    return sequence(signed + algorithm + bytes([3, len(signature)]) + signature)
+
+
+def sequence(body: bytes) -> bytes:
+    return b"\x30\x82" + len(body).to_bytes(2, "big") + body
+
+
+ECDSA_SHA256 = bytes.fromhex("300a06082a8648ce3d040302")
+VERSION = (bytes.fromhex("a003020102"), bytes.fromhex("a003020103"))
+ALGORITHM = (ECDSA_SHA256[2:], bytes.fromhex("06082a8648ce3d04037f"))
+
+
+@pytest.mark.parametrize("change", [VERSION, ALGORITHM], ids=["version", "algorithm"])
+def test_certificates_of_unknown_versions_and_algorithms_are_refused(change: tuple[bytes, bytes]) -> None:
+    identity = new_identity(quote_of(ENCLAVE))
+    judge_certificate(rewritten(identity), judge(ENCLAVE))
+    with pytest.raises(RaTlsError, match="certificate is not"):
+        read_evidence(rewritten(identity, change))
+
+
+def test_a_malformed_certificate_of_a_pinned_server_is_refused() -> None:
+    context = ClientContext(pin=bytes(32))
+    for certificate in (b"junk", rewritten(new_identity(quote_of(ENCLAVE)), VERSION)):
+        with pytest.raises(PeerRefusedSSLError, match="malformed"):
+            context.check(certificate)
 
 
 @given(st.binary(max_size=300))

@@ -8,6 +8,7 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import httpx
 import pytest
@@ -28,6 +29,7 @@ from casemate.attestation.ratls import (
 from casemate.attestation.ratls.certificate import EVIDENCE, sign_identity
 from casemate.attestation.ratls.client import peer_of
 from tests.attestation.simple_quotes import judge, quote_of
+from tests.attestation.test_ratls_certificate import VERSION, rewritten
 
 CLIENT, SERVER, OTHER = b"\1" * 32, b"\2" * 32, b"\3" * 32
 HTTP = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello"
@@ -128,6 +130,62 @@ def test_a_client_of_another_enclave_is_refused_before_anything_is_read() -> Non
     assert "found 0303" in server.refused[0]
 
 
+OPERATIONS: list[Callable[[ssl.SSLSocket], object]] = [
+    lambda secured: secured.send(b"secret"),
+    lambda secured: secured.sendall(b"secret"),
+    lambda secured: secured.write(b"secret"),
+    lambda secured: secured.makefile("wb", buffering=0).write(b"secret"),
+    lambda secured: secured.recv(1),
+    lambda secured: secured.recv_into(bytearray(1)),
+    lambda secured: secured.read(1),
+    peer_of,
+]
+
+
+@pytest.mark.parametrize("number", range(len(OPERATIONS)))
+def test_without_a_judged_handshake_nothing_passes(number: int) -> None:
+    """OpenSSL would make the handshake by itself, and nobody would look at the peer."""
+    with serving(new_identity(quote_of(OTHER)), judge(CLIENT)) as server:
+        context = ClientContext(verify=judge(SERVER), identity=new_identity(quote_of(CLIENT)))
+        with (
+            socket.create_connection(server.address, timeout=5) as plain,
+            context.wrap_socket(plain, do_handshake_on_connect=False) as secured,
+        ):
+            with pytest.raises(PeerRefusedSSLError, match="call do_handshake"):
+                OPERATIONS[number](secured)
+            with pytest.raises(PeerRefusedSSLError, match="found 0303"):
+                secured.do_handshake()
+            with pytest.raises(PeerRefusedSSLError, match="call do_handshake"):
+                OPERATIONS[number](secured)
+    assert all(read == b"" for read, _ in server.read)
+
+
+def test_a_handshake_that_is_made_later_is_judged_then() -> None:
+    with serving(new_identity(quote_of(SERVER)), judge(CLIENT)) as server:
+        context = ClientContext(verify=judge(SERVER), identity=new_identity(quote_of(CLIENT)))
+        with (
+            socket.create_connection(server.address, timeout=5) as plain,
+            context.wrap_socket(plain, do_handshake_on_connect=False) as secured,
+        ):
+            secured.do_handshake()
+            secured.sendall(b"hi")
+            assert secured.recv(65536) == HTTP
+            # A later one that is refused takes the earlier judgement away.
+            context._verify = judge(OTHER)
+            with pytest.raises(PeerRefusedSSLError):
+                secured.do_handshake()
+            with pytest.raises(PeerRefusedSSLError, match="call do_handshake"):
+                secured.sendall(b"more")
+
+
+def test_tls_over_memory_passes_nothing_before_its_handshake_is_judged() -> None:
+    context = ClientContext(verify=judge(SERVER), identity=new_identity(quote_of(CLIENT)))
+    secured = context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO())
+    for operation in (lambda: secured.write(b"secret"), lambda: secured.read(1), lambda: peer_of(secured)):
+        with pytest.raises(PeerRefusedSSLError, match="call do_handshake"):
+            operation()
+
+
 def test_a_server_of_another_enclave_gets_nothing() -> None:
     with serving(new_identity(quote_of(OTHER)), judge(CLIENT)) as server:
         context = ClientContext(verify=judge(SERVER), identity=new_identity(quote_of(CLIENT)))
@@ -201,6 +259,19 @@ def test_a_client_without_a_certificate_is_refused() -> None:
         assert nothing_from(ClientContext(verify=judge(SERVER)), server.address)
     assert server.read == []
     assert server.refused
+
+
+def test_a_client_whose_certificate_openssl_takes_and_nobody_else_is_refused(tmp_path: Path) -> None:
+    mine = new_identity(quote_of(CLIENT))
+    odd = ssl.DER_cert_to_PEM_cert(rewritten(mine, VERSION))
+    (tmp_path / "identity.pem").write_bytes(mine.key_pem() + odd.encode())
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.load_cert_chain(tmp_path / "identity.pem")
+    with serving(new_identity(quote_of(SERVER)), judge(CLIENT)) as server:
+        assert nothing_from(context, server.address)
+    assert server.read == []
+    assert "certificate is malformed" in server.refused[0]
 
 
 def test_a_client_that_says_nothing_is_let_go() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -12,12 +13,13 @@ from pathlib import Path
 import httpx
 import pytest
 
-from casemate.attestation import Collateral, CollateralError, read_quote, roots, verify
+from casemate.attestation import Collateral, CollateralError, QuoteRefusedError, pcs, read_quote, roots, verify
 from casemate.attestation.appraise import appraise
 from casemate.attestation.pcs import INTEL, PcsClient, PlatformKind, platform_kind
+from casemate.attestation.simulated import platform
 from casemate.attestation.simulated.vendor import Vendor
 from casemate.attestation.store import CollateralStore
-from casemate.attestation.transfer import export_entries, import_entries
+from casemate.attestation.transfer import export_entries, fitting, import_entries, read_collateral
 from tests.attestation import vectors
 from tests.attestation.conftest import AT
 from tests.attestation.paper import Platform, report_body
@@ -109,6 +111,49 @@ def test_a_service_that_answers_nonsense_is_explained(answer: httpx.Response) ->
         client.fetch(KIND)
 
 
+class Endless(httpx.SyncByteStream):
+    """Sixteen megabytes; how many were asked for is kept."""
+
+    def __init__(self) -> None:
+        self.given = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        for _ in range(256):
+            self.given += 1 << 16
+            yield bytes(1 << 16)
+
+
+def test_an_answer_that_is_too_long_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pcs, "MAX_BYTES", 1 << 18)
+    monkeypatch.setattr(platform, "_MAX_ANSWER_BYTES", 1 << 18)
+    body = Endless()
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, stream=body))
+    with PcsClient("http://pccs", transport=transport) as client, pytest.raises(CollateralError, match="more than 256"):
+        client.fetch(KIND)
+    assert body.given <= 1 << 19
+    body.given = 0
+    with httpx.Client(base_url="http://vendor", transport=transport) as client:
+        with pytest.raises(platform.PlatformError, match="more than 256"):
+            platform._ask(client, "GET", "/simulated/v1/enclaves/qe.sig")
+        assert body.given <= 1 << 19
+
+
+def test_an_answer_that_unpacks_to_more_is_not_unpacked() -> None:
+    asked = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.headers["accept-encoding"])
+        headers = {"Content-Encoding": "gzip"}
+        return httpx.Response(200, stream=httpx.ByteStream(gzip.compress(bytes(1 << 16))), headers=headers)
+
+    with (
+        PcsClient("http://pccs", transport=httpx.MockTransport(answer)) as client,
+        pytest.raises(CollateralError, match="gzip"),
+    ):
+        client.fetch(KIND)
+    assert asked == ["identity"]
+
+
 def test_a_service_that_is_away_is_explained() -> None:
     with PcsClient("http://127.0.0.1:1") as client, pytest.raises(CollateralError, match="cannot be reached"):
         client.fetch(KIND)
@@ -149,9 +194,35 @@ def test_collateral_of_an_older_evaluation_does_not_replace_newer(store: Collate
     vendor.state.evaluation_number += 1
     new = vendor.collateral(AT)
     store.put(new, root_of(vendor), kind_of(vendor), source="test", at=AT)
-    with pytest.raises(CollateralError, match="older evaluation"):
+    with pytest.raises(CollateralError, match=r"older \(evaluation 1, "):
         store.put(old, root_of(vendor), kind_of(vendor), source="test", at=AT)
     assert store.get(root_of(vendor), kind_of(vendor)) == new
+
+
+def _older_list(vendor: Vendor) -> Collateral:
+    """Issued in the same second as the next one."""
+    older = vendor.collateral(AT)
+    vendor.state.crl_number += 1
+    return older
+
+
+EARLIER: list[Callable[[Vendor], Collateral]] = [_older_list, lambda vendor: vendor.collateral(AT - timedelta(days=1))]
+PARTS = [("tcb_info", "tcb_info_signature"), ("qe_identity", "qe_identity_signature"), ("root_ca_crl",), ("pck_crl",)]
+
+
+@pytest.mark.parametrize("parts", PARTS)
+def test_no_part_goes_back_to_an_earlier_issue(store: CollateralStore, vendor: Vendor, parts: tuple[str, ...]) -> None:
+    """Of the same evaluation: it may say less of revoked platforms, or of levels that are out of date."""
+    root, kind = root_of(vendor), kind_of(vendor)
+    earlier = [make(vendor) for make in (EARLIER if "crl" in parts[0] else EARLIER[1:])]
+    new = vendor.collateral(AT)
+    for old in earlier:
+        mixed = replace(new, **{part: getattr(old, part) for part in parts})
+        appraise(mixed, root, AT)
+        store.put(new, root, kind, source="test", at=AT)
+        with pytest.raises(CollateralError, match="is older"):
+            store.put(mixed, root, kind, source="test", at=AT)
+        assert store.get(root, kind) == new
 
 
 def test_what_expires_soon_is_renewed_ahead_and_the_rest_left_alone(
@@ -196,6 +267,32 @@ def test_an_export_is_imported_elsewhere_for_the_root_that_is_trusted(
         with pytest.raises(CollateralError):
             import_entries(other, bad, root_of(vendor), "processor", where="f", at=AT)
     other.close()
+
+
+def test_an_exports_entry_is_chosen_by_the_quotes_platform(
+    store: CollateralStore, vendor: Vendor, vendor_path: Path, tmp_path: Path
+) -> None:
+    stranger = Vendor.create(
+        tmp_path / "stranger", url="http://127.0.0.1:9", at=AT, signer=vendor_path / "enclaves.key"
+    )
+    for each in (stranger, vendor):
+        store.put(each.collateral(AT), root_of(each), kind_of(each), source="test", at=AT)
+    vendor.state.fmspc = "000000000000"
+    store.put(vendor.collateral(AT), root_of(vendor), kind_of(vendor), source="test", at=AT)
+    (tmp_path / "export").write_text(export_entries(store))
+    found = read_collateral(tmp_path / "export")
+    assert len(found) == 3
+    for each in (stranger, Vendor.open(vendor_path)):
+        quote = Platform(each, AT).quote(report_body())
+        assert fitting(found, quote, root_of(each)).fmspc == each.state.fmspc
+        verify(quote, fitting(found, quote, root_of(each)), AT, root_of(each))
+        with pytest.raises(QuoteRefusedError, match="root"):
+            fitting(found, quote, roots.intel())
+        others = [one for one in found if one.fmspc != each.state.fmspc]
+        with pytest.raises(CollateralError, match="no collateral fits"):
+            fitting(others, quote, root_of(each))
+    newer = stranger.collateral(AT + timedelta(minutes=1))
+    assert fitting([newer, *found], Platform(stranger, AT).quote(report_body()), root_of(stranger)) == newer
 
 
 def test_missing_collateral_says_how_to_get_it(store: CollateralStore) -> None:

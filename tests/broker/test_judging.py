@@ -17,6 +17,7 @@ from casemate.attestation.pcs import PlatformKind
 from casemate.attestation.ratls.certificate import QuoteSource
 from casemate.attestation.simulated.vendor import Vendor
 from casemate.attestation.store import CollateralStore
+from casemate.attestation.transfer import export_entries
 from casemate.broker.judging import collateral_files, quote_judge, stored_collateral
 from tests.attestation.paper import DEBUG, Platform, report_body
 from tests.broker.conftest import NewRoot
@@ -137,6 +138,16 @@ def test_collateral_comes_from_the_cache(world: World, tmp_path: Path) -> None:
     store.put(collateral, world.root(), kind, source="test", at=NOW)
     assert judge(quote).mrenclave == ENCLAVE
     store.close()
+
+
+def test_an_export_of_the_cache_is_collateral(world: World, tmp_path: Path) -> None:
+    store = CollateralStore(f"sqlite:///{tmp_path}/collateral.db")
+    kind = PlatformKind(world.vendor.state.fmspc, "processor")
+    store.put(world.vendor.collateral(NOW), world.root(), kind, source="test", at=NOW)
+    (tmp_path / "export.json").write_text(export_entries(store))
+    store.close()
+    source = collateral_files([tmp_path / "export.json"], world.root())
+    assert quote_judge(source, world.root())(world.quote_of()(bytes(64))).mrenclave == ENCLAVE
 
 
 def test_several_files_of_collateral_are_tried(world: World, tmp_path: Path) -> None:

@@ -73,6 +73,7 @@ def test_show_says_that_nothing_is_verified() -> None:
         (["show", "{empty}"], "this is no quote of version 3"),
         (["verify", "{empty}", "--at", "noon"], "'noon' is no time"),
         (["verify", "{empty}", "--at", "2025-01-01T00:00:00"], "says no time zone"),
+        (["verify", "{empty}", "--at", "0001-01-01T00:00:00+10:00"], "is out of range"),
         (["verify", "{empty}", "--collateral", "{empty}"], "this is no collateral in JSON"),
         (["verify", "{empty}", "--policy", "missing.toml"], "cannot read the policy"),
     ],

@@ -18,7 +18,14 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from casemate.errors import CasemateError
 
 # What cryptography raises for certificates and lists that are not well-formed.
-MALFORMED = (ValueError, TypeError, x509.InvalidVersion, x509.DuplicateExtension, UnsupportedAlgorithm)
+MALFORMED = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
 _BEGIN = "-----BEGIN CERTIFICATE-----\n"
 _END = "\n-----END CERTIFICATE-----\n"
 _MAX_CERTIFICATES = 4

@@ -99,6 +99,15 @@ class Collateral:
         """Whether its chains end at this root; they are not verified."""
         return read_chain(self.tcb_info_issuer_chain, "TCB info's issuers")[-1] == root.der
 
+    def is_for_pcks_of(self, issuer: bytes) -> bool:
+        """Whether its revocation list is of the PCK authority with this certificate (DER), by the authorities' names."""
+        mine = read_chain(self.pck_crl_issuer_chain, "PCK CRL's issuers")[0]
+        try:
+            subjects = [x509.load_der_x509_certificate(der).subject for der in (mine, issuer)]
+        except MALFORMED:
+            raise CollateralError("a PCK authority's certificate is malformed") from None
+        return subjects[0] == subjects[1]
+
     @cached_property
     def issued(self) -> datetime:
         """When the oldest of TCB info, QE identity and revocation lists was issued."""
@@ -119,21 +128,40 @@ class Collateral:
             ("PCK authority's revocation list", *_crl_times(self.pck_crl, "PCK authority's revocation list")),
         ]
         for name in ("pck_crl_issuer_chain", "tcb_info_issuer_chain", "qe_identity_issuer_chain"):
-            for der in read_chain(getattr(self, name), name):
-                certificate = x509.load_der_x509_certificate(der)
-                owner = certificate.subject.rfc4514_string()
-                parts.append(
-                    (f"certificate {owner}", certificate.not_valid_before_utc, certificate.not_valid_after_utc)
-                )
+            parts += [_certificate_times(der, name) for der in read_chain(getattr(self, name), name)]
         return parts
+
+    @cached_property
+    def versions(self) -> list[tuple[str, Version]]:
+        """(part, its version) of what the vendor renews: a lower one was superseded by a higher one."""
+        return [
+            ("TCB info", _version_of(self.tcb)),
+            ("QE identity", _version_of(self.identity)),
+            ("root CA's revocation list", _crl_version(self.root_ca_crl, "root CA's revocation list")),
+            ("PCK authority's revocation list", _crl_version(self.pck_crl, "PCK authority's revocation list")),
+        ]
+
+
+@dataclass(frozen=True, order=True)
+class Version:
+    """Orders the issues of one part. ``evaluation``: the TCB recovery of the vendor's that TCB info and QE identity are of
+    (tcbEvaluationDataNumber). ``number``: a revocation list's, which may be issued twice in a second. 0 where there is none.
+    """
+
+    evaluation: int
+    issued: datetime
+    number: int
 
 
 def time_of(value: dict[str, Any], name: str) -> datetime:
-    """One of the times in TCB info or QE identity: ISO 8601, UTC."""
+    """One of the times in TCB info or QE identity: ISO 8601 with its zone; UTC."""
     try:
-        return datetime.fromisoformat(value[name]).astimezone(UTC)
-    except (KeyError, TypeError, ValueError):
-        raise CollateralError(f"'{name}' is missing or no time") from None
+        time = datetime.fromisoformat(value[name])
+        if time.tzinfo is None:
+            raise ValueError("no time zone")
+        return time.astimezone(UTC)
+    except (KeyError, TypeError, ValueError, OverflowError):
+        raise CollateralError(f"'{name}' is missing or no time with a time zone") from None
 
 
 def _signed_object(text: str, what: str, needed: str) -> dict[str, Any]:
@@ -154,6 +182,13 @@ def _certificate_times(der: bytes, where: str) -> tuple[str, datetime, datetime]
         raise CollateralError("a certificate is malformed", where=where) from None
 
 
+def _version_of(value: dict[str, Any]) -> Version:
+    evaluation = value.get("tcbEvaluationDataNumber", 0)
+    if not isinstance(evaluation, int):
+        raise CollateralError("'tcbEvaluationDataNumber' is no number")
+    return Version(evaluation, time_of(value, "issueDate"), 0)
+
+
 def _crl_times(der: bytes, what: str) -> tuple[datetime, datetime]:
     try:
         crl = x509.load_der_x509_crl(der)
@@ -163,3 +198,14 @@ def _crl_times(der: bytes, what: str) -> tuple[datetime, datetime]:
     if end is None:
         raise CollateralError(f"the {what} says no time of its next update")
     return start, end
+
+
+def _crl_version(der: bytes, what: str) -> Version:
+    issued, _ = _crl_times(der, what)
+    try:
+        number = x509.load_der_x509_crl(der).extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
+    except x509.ExtensionNotFound:
+        number = 0
+    except MALFORMED:
+        raise CollateralError(f"the {what} has malformed extensions") from None
+    return Version(0, issued, number)

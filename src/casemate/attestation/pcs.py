@@ -15,6 +15,7 @@ from cryptography import x509
 
 from casemate._core import QuoteBody, pck_identity
 from casemate._core import QuoteVerificationError as NotPck
+from casemate.attestation.bounded import BadAnswerError, request
 from casemate.attestation.chains import MALFORMED, read_chain, rewrite_chain
 from casemate.attestation.collateral import MAX_BYTES, Collateral
 from casemate.attestation.errors import CollateralError, QuoteFormatError
@@ -99,7 +100,9 @@ class PcsClient:
 
     def _request(self, address: str, query: dict[str, str]) -> httpx.Response:
         try:
-            response = self._http.get(address, params=query)
+            response = request(self._http, "GET", address, MAX_BYTES, params=query)
+        except BadAnswerError as error:
+            raise CollateralError(str(error), where=address) from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise CollateralError(
                 f"cannot be reached: {error}", where=address, remedy="check the address and the network, then try again"
@@ -107,8 +110,6 @@ class PcsClient:
         if response.status_code != httpx.codes.OK:
             reason = response.headers.get("Error-Message", response.reason_phrase)
             raise CollateralError(f"answered {response.status_code}: {reason}", where=str(response.url))
-        if len(response.content) > MAX_BYTES:
-            raise CollateralError(f"answered with more than {MAX_BYTES >> 20} MiB", where=str(response.url))
         return response
 
 

@@ -154,9 +154,10 @@ class MaxCollateralAge:
     maximum: timedelta
 
     def check(self, quote: VerifiedQuote) -> list[Failure]:
-        earliest = quote.at - self.maximum
-        if quote.collateral_issued >= earliest:
+        if quote.at - quote.collateral_issued <= self.maximum:
             return []
+        # Between two times that there are, so it is one: a maximum of millennia never gets here.
+        earliest = quote.at - self.maximum
         expected = f"issued at {stamp(earliest)} or later"
         return [Failure("freshness.max_collateral_age", expected, f"issued at {stamp(quote.collateral_issued)}")]
 

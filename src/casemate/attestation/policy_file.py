@@ -63,7 +63,10 @@ def _day(value: Any) -> datetime:
     if isinstance(value, datetime):
         if value.tzinfo is None:
             raise ValueError(f"the time {value} says no time zone; write 2026-01-31T00:00:00Z")
-        return value
+        try:
+            return value.astimezone(UTC)
+        except OverflowError:
+            raise ValueError(f"the time {value} is out of range") from None
     if isinstance(value, date):
         return datetime(value.year, value.month, value.day, tzinfo=UTC)
     raise ValueError(f"expected a date like 2026-01-31, without quotes, found {value!r}")
@@ -72,7 +75,7 @@ def _day(value: Any) -> datetime:
 def _status(value: Any) -> TcbStatus:
     if value == "Revoked":
         raise ValueError("a revoked platform is never acceptable")
-    if value not in set(TcbStatus):
+    if not isinstance(value, str) or value not in set(TcbStatus):
         raise ValueError(f"there is no TCB status {value!r}; there are {', '.join(TcbStatus)}")
     return TcbStatus(value)
 
@@ -98,7 +101,7 @@ class TcbSection(_Section):
         TcbStatus.UP_TO_DATE
     ]
     advisories: list[Advisory] | Literal["any"] = []
-    min_evaluation_number: Annotated[int, Field(ge=0, strict=True)] | None = None
+    min_evaluation_number: Annotated[int, Field(ge=0, le=0xFFFF_FFFF, strict=True)] | None = None
     min_date: Annotated[datetime, BeforeValidator(_day)] | None = None
 
     def claims(self) -> list[Claim]:
@@ -206,7 +209,7 @@ def parse_policy(text: str, where: str = "policy") -> AllOf:
         document = PolicyFile.model_validate(tomllib.loads(text))
     except ValidationError as error:
         raise PolicyError(_explain(error), where=where) from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # Beside TOML's own: numbers of thousands of digits.
         raise PolicyError(f"this is not TOML: {error}", where=where) from None
     return AllOf(document.claims())
 

@@ -33,7 +33,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from casemate.attestation.appraise import appraise
-from casemate.attestation.collateral import Collateral
+from casemate.attestation.collateral import Collateral, Version
 from casemate.attestation.errors import CollateralError
 from casemate.attestation.evidence import stamp
 from casemate.attestation.pcs import Authority, PcsClient, PlatformKind
@@ -136,7 +136,7 @@ class CollateralStore:
         return collateral
 
     def put(self, collateral: Collateral, root: Root, kind: PlatformKind, *, source: str, at: datetime) -> Entry:
-        """Stores it in place of what was there, if it is good at this time; never older collateral over newer."""
+        """Stores it in place of what was there, if it is good at this time; never an older part over a newer one."""
         appraise(collateral, root, at)
         if collateral.fmspc != kind.fmspc:
             raise CollateralError(f"collateral for platforms {kind} was expected, found it for {collateral.fmspc}")
@@ -218,10 +218,16 @@ def _where(root: bytes, kind: PlatformKind) -> list[Any]:
 
 def _refuse_older(old: Collateral, new: Collateral) -> None:
     """A source may hand out what was superseded; what is known already must not get lost by that."""
-    for what, before, after in (("TCB info", old.tcb, new.tcb), ("QE identity", old.identity, new.identity)):
-        name = "tcbEvaluationDataNumber"
-        if after.get(name, 0) < before.get(name, 0):
-            raise CollateralError(f"the {what} is of an older evaluation ({after.get(name)}) than the stored one")
+    for (what, before), (_, after) in zip(old.versions, new.versions, strict=True):
+        if after < before:
+            raise CollateralError(
+                f"the {what} is older ({_version(after)}) than the stored one ({_version(before)})",
+                remedy="take collateral from a source that is up to date",
+            )
+
+
+def _version(version: Version) -> str:
+    return f"evaluation {version.evaluation}, issued at {stamp(version.issued)}, number {version.number}"
 
 
 def _hash(root: Root) -> bytes:

@@ -6,13 +6,12 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from casemate.attestation import Collateral, QuoteRefusedError, Root, VerifiedQuote, verify
-from casemate.attestation.errors import CollateralError
+from casemate.attestation import Collateral, Root, VerifiedQuote, verify
 from casemate.attestation.pcs import platform_kind
 from casemate.attestation.policy import AllOf
 from casemate.attestation.store import CollateralStore
+from casemate.attestation.transfer import fitting, read_collateral
 from casemate.attestation.verify import check_chain, read_quote
-from casemate.errors import describe_os_error
 
 # Whether debug enclaves and old platforms will do is for each secret's policy to say.
 _ANY = AllOf(())
@@ -45,27 +44,10 @@ def stored_collateral(store: CollateralStore, root: Root) -> CollateralSource:
 
 
 def collateral_files(paths: Sequence[Path], root: Root) -> CollateralSource:
-    """Collateral from files, as ``casemate collateral export`` writes them. Read once."""
-    loaded = [_load(path) for path in paths]
+    """Collateral from files: exports of the cache, or one collateral each. Read once."""
+    found = [collateral for path in paths for collateral in read_collateral(path)]
 
     def source(quote: bytes) -> Collateral:
-        if len(loaded) == 1:
-            return loaded[0]
-        for collateral in loaded:
-            try:
-                verify(quote, collateral, datetime.now(UTC), root, _ANY)
-            except QuoteRefusedError:
-                continue
-            return collateral
-        raise CollateralError(
-            "no collateral fits the quote's platform", remedy="fetch it: casemate collateral sync, and serve with it"
-        )
+        return fitting(found, quote, root)
 
     return source
-
-
-def _load(path: Path) -> Collateral:
-    try:
-        return Collateral.from_json(path.read_bytes(), str(path))
-    except OSError as error:
-        raise describe_os_error(error, "cannot read the collateral", str(path)) from None

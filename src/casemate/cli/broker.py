@@ -75,7 +75,7 @@ def serve(
         list[Path] | None,
         typer.Option(
             "--collateral",
-            help="The vendor's word on platforms, in JSON; may be repeated.",
+            help="The vendor's word on platforms: exports of the cache, or one collateral each; may be repeated.",
             show_default="the cache of casemate collateral",
         ),
     ] = None,

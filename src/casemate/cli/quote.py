@@ -29,7 +29,10 @@ def verify(
         Path | None, typer.Option("--policy", help="TOML that says which enclaves and platforms are acceptable.")
     ] = None,
     collateral: Annotated[
-        Path | None, typer.Option("--collateral", help="The vendor's word, in JSON, instead of the cache's.")
+        Path | None,
+        typer.Option(
+            "--collateral", help="The vendor's word, instead of the cache's: an export of it, or one collateral."
+        ),
     ] = None,
     db: Database = None,
     at: Annotated[
@@ -89,18 +92,14 @@ def _read(file: Path) -> bytes:
 
 
 def _collateral(file: Path | None, db: str | None, quote: bytes, root: Root) -> Collateral:
-    from casemate.attestation import Collateral, read_quote
+    from casemate.attestation import read_quote
+    from casemate.attestation.pcs import platform_kind
+    from casemate.attestation.transfer import fitting, read_collateral
     from casemate.cli.collateral import open_store
-    from casemate.errors import describe_os_error
 
-    if file is None:
-        from casemate.attestation.pcs import platform_kind
-
-        return open_store(db).get(root, platform_kind(read_quote(quote)))
-    try:
-        return Collateral.from_json(file.read_bytes(), str(file))
-    except OSError as error:
-        raise describe_os_error(error, "cannot read the collateral", str(file)) from None
+    if file is not None:
+        return fitting(read_collateral(file), quote, root)
+    return open_store(db).get(root, platform_kind(read_quote(quote)))
 
 
 def _time(text: str | None) -> datetime:
@@ -116,7 +115,10 @@ def _time(text: str | None) -> datetime:
         raise UsageError(f"'{text}' is no time", where="--at", remedy="write 2026-01-31T12:00:00Z") from None
     if time.tzinfo is None:
         raise UsageError(f"'{text}' says no time zone", where="--at", remedy=f"write {text}Z for UTC")
-    return time
+    try:
+        return time.astimezone(UTC)
+    except OverflowError:
+        raise UsageError(f"'{text}' is out of range", where="--at") from None
 
 
 def _print_rows(rows: list[tuple[str, str]]) -> None:

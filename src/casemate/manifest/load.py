@@ -219,11 +219,13 @@ def _read_pin(manifest: UserManifest, uri: str, directory: FilePath | None) -> s
     from cryptography import x509
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+    from casemate.attestation.chains import MALFORMED
+
     place = manifest.place("secrets", "broker_certificate")
     path = (directory or FilePath()) / uri.removeprefix("file:")
     try:
         key = x509.load_pem_x509_certificate(_read(path, f"{place}: {path}")).public_key()
-    except ValueError:
+    except MALFORMED:
         raise ManifestError(
             f"'{path}' is not a certificate in PEM format", where=place, remedy="name the broker's certificate.pem"
         ) from None

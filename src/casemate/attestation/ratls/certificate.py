@@ -8,13 +8,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.hashes import SHA256, Hash
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from casemate._core import Evidence, EvidenceFormatError, evidence_claims, evidence_extension, evidence_report_data
+from casemate.attestation.chains import MALFORMED
 from casemate.attestation.ratls.errors import RaTlsError
 from casemate.errors import describe_os_error
 
@@ -29,13 +30,6 @@ MAX_CERTIFICATE_BYTES = 160 << 10
 _MAX_QUOTE_BYTES = 64 << 10
 _MIN_RSA_BITS = 2048
 _CURVES = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
-_UNREADABLE = (
-    ValueError,
-    UnsupportedAlgorithm,
-    x509.DuplicateExtension,
-    x509.InvalidVersion,
-    x509.UnsupportedGeneralNameType,
-)
 _NAME = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Casemate RA-TLS")])
 _DEVICE = "/dev/attestation"
 
@@ -133,7 +127,8 @@ def read_evidence(certificate: bytes) -> PeerEvidence:
         parsed = x509.load_der_x509_certificate(certificate)
         key = parsed.public_key()
         extensions = parsed.extensions
-    except _UNREADABLE:
+        not_before, not_after = parsed.not_valid_before_utc, parsed.not_valid_after_utc
+    except MALFORMED:
         raise RaTlsError("the peer's certificate is not a certificate in DER") from None
     if parsed.serial_number <= 0:
         raise RaTlsError("the peer's certificate has a serial number that is not positive (RFC 5280, 4.1.2.2)")
@@ -143,16 +138,14 @@ def read_evidence(certificate: bytes) -> PeerEvidence:
         )
     try:
         parsed.verify_directly_issued_by(parsed)
-    except (ValueError, TypeError, InvalidSignature):
+    except (InvalidSignature, *MALFORMED):
         raise RaTlsError("the peer's certificate is not signed by its own key") from None
     # The bytes that were signed, not another encoding of the same key.
     info = parsed.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     if info not in parsed.tbs_certificate_bytes:
         raise RaTlsError("the peer's key is not in its usual encoding")
     quote, report_data, nonce, legacy = _evidence(extensions, info)
-    return PeerEvidence(
-        quote, report_data, info, nonce, legacy, parsed.not_valid_before_utc, parsed.not_valid_after_utc
-    )
+    return PeerEvidence(quote, report_data, info, nonce, legacy, not_before, not_after)
 
 
 def _is_usable(key: object) -> bool:

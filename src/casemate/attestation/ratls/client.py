@@ -12,6 +12,7 @@ import os
 import ssl
 from typing import Any
 
+from casemate.attestation.chains import MALFORMED
 from casemate.attestation.ratls.certificate import Identity
 from casemate.attestation.ratls.errors import RaTlsError
 from casemate.attestation.ratls.peer import Judge, Peer, Proven, judge_certificate, key_fingerprint
@@ -27,15 +28,42 @@ class PeerRefusedSSLError(ssl.SSLError):
 
 
 class _CheckedSocket(ssl.SSLSocket):
+    """Nothing of the application passes before the peer is judged: OpenSSL handshakes by itself at a first read or write.
+
+    What is not here (``sendall``, ``recv``, ``recv_into``, ``sendfile``, ``makefile``) goes through these.
+    """
+
     def do_handshake(self, block: bool = False) -> None:
+        _forget(self)
         super().do_handshake(block)
         _check(self)
+
+    def read(self, len: int = 1024, buffer: Any = None) -> Any:  # noqa: A002 - the standard library's name
+        peer_of(self)
+        return super().read(len, buffer)
+
+    def write(self, data: Any) -> int:
+        peer_of(self)
+        return super().write(data)
+
+    def send(self, data: Any, flags: int = 0) -> int:
+        peer_of(self)
+        return super().send(data, flags)
 
 
 class _CheckedObject(ssl.SSLObject):
     def do_handshake(self) -> None:
+        _forget(self)
         super().do_handshake()
         _check(self)
+
+    def read(self, len: int = 1024, buffer: Any = None) -> Any:  # noqa: A002 - the standard library's name
+        peer_of(self)
+        return super().read(len, buffer)
+
+    def write(self, data: Any) -> int:
+        peer_of(self)
+        return super().write(data)
 
 
 class ClientContext(ssl.SSLContext):
@@ -85,9 +113,13 @@ class ClientContext(ssl.SSLContext):
                 )
         except CasemateError as error:
             raise PeerRefusedSSLError(error) from None
-        except ValueError:
+        except MALFORMED:
             raise PeerRefusedSSLError(RaTlsError("the server's certificate is malformed")) from None
         return None
+
+
+def _forget(connection: ssl.SSLSocket | ssl.SSLObject) -> None:
+    vars(connection).pop("ratls_peer", None)
 
 
 def _check(connection: ssl.SSLSocket | ssl.SSLObject) -> None:
@@ -98,8 +130,15 @@ def _check(connection: ssl.SSLSocket | ssl.SSLObject) -> None:
 
 
 def peer_of(connection: ssl.SSLSocket | ssl.SSLObject) -> Peer[Proven] | None:
-    """The judged peer of a connection made with a `ClientContext`; None where it was pinned."""
-    peer: Peer[Proven] | None = connection.ratls_peer  # type: ignore[union-attr]
+    """The judged peer of a connection made with a `ClientContext`; None where it was pinned.
+
+    Raises `PeerRefusedSSLError` where no handshake was judged: none was made, or the peer was refused.
+    """
+    try:
+        peer: Peer[Proven] | None = vars(connection)["ratls_peer"]
+    except KeyError:
+        reason = RaTlsError("the server has not proved who it is", remedy="call do_handshake before anything else")
+        raise PeerRefusedSSLError(reason) from None
     return peer
 
 

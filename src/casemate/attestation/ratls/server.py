@@ -17,6 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL
 
+from casemate.attestation.chains import MALFORMED
 from casemate.attestation.ratls.certificate import MAX_CERTIFICATE_BYTES, Identity
 from casemate.attestation.ratls.client import PeerRefusedSSLError
 from casemate.attestation.ratls.errors import RaTlsError
@@ -53,7 +54,10 @@ def _admit(_connection: object, _certificate: object, error: int, depth: int, _o
 
 def peer_certificate(connection: SSL.Connection) -> bytes:
     """The client's certificate (DER), whose key it has proved to own."""
-    certificate = connection.get_peer_certificate(as_cryptography=True)
+    try:
+        certificate = connection.get_peer_certificate(as_cryptography=True)
+    except MALFORMED:
+        raise RaTlsError("the client's certificate is malformed") from None
     if certificate is None:
         raise RaTlsError("the client presents no certificate")
     der = certificate.public_bytes(Encoding.DER)

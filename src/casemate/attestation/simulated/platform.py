@@ -14,6 +14,7 @@ from urllib.parse import unquote
 
 import httpx
 
+from casemate.attestation.bounded import BadAnswerError, request
 from casemate.attestation.chains import rewrite_chain
 from casemate.attestation.simulated.enclaves import ROLES
 from casemate.attestation.simulated.registration import Registration
@@ -22,6 +23,8 @@ from casemate.image.cachedir import replace_file
 from casemate.loader.files import runtime_file
 
 _TIMEOUT_S = 30.0
+# A SIGSTRUCT has 1808 bytes, a certificate with its chain some 5 KB.
+_MAX_ANSWER_BYTES = 64 << 10
 
 
 class PlatformError(CasemateError):
@@ -106,7 +109,9 @@ def _certificate(client: httpx.Client, registration: Registration) -> str:
 def _ask(client: httpx.Client, method: str, path: str, **arguments: object) -> httpx.Response:
     where = f"{str(client.base_url).rstrip('/')}{path}"
     try:
-        answer = client.request(method, path, **arguments)  # type: ignore[arg-type]
+        answer = request(client, method, path, _MAX_ANSWER_BYTES, **arguments)
+    except BadAnswerError as error:
+        raise PlatformError(str(error), where=where) from None
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise PlatformError(
             f"the vendor cannot be reached: {error}", where=where, remedy="serve it: casemate vendor serve DIR"
