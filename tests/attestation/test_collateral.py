@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from casemate.attestation import Collateral, CollateralError
+from casemate.attestation import Collateral, CollateralError, roots
+from casemate.attestation.appraise import appraise
 from casemate.attestation.chains import ChainError, read_chain, rewrite_chain, write_chain
 from casemate.attestation.collateral import time_of
 from casemate.attestation.simulated.vendor import Vendor
+from casemate.errors import CasemateError
 from tests.attestation import vectors
 from tests.attestation.conftest import AT
 from tests.attestation.vectors import needs_vectors
@@ -83,3 +86,48 @@ def test_a_chain_has_one_spelling() -> None:
 def test_arbitrary_text_is_no_chain(text: str) -> None:
     with pytest.raises(ChainError):
         read_chain(text, "chain")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+TIMES = st.sampled_from(
+    ["2026-03-01T00:00:00Z", "0001-01-01T00:00:00+10:00", "9999-12-31T23:59:59-10:00", "2026-13-01"]
+)
+FIELDS = st.sampled_from(["issueDate", "nextUpdate", "tcbEvaluationDataNumber", "fmspc", "mrsigner"])
+
+
+@given(part=st.sampled_from(["tcb_info", "qe_identity"]), field=FIELDS, value=JSON | TIMES)
+@settings(
+    max_examples=200, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_whatever_a_signed_text_says_is_read_or_explained(vendor: Vendor, part: str, field: str, value: object) -> None:
+    good = vendor.collateral(AT)
+    text = json.dumps(json.loads(getattr(good, part)) | {field: value})
+    changed = Collateral.from_json(replace(good, **{part: text}).to_json())
+    for read in ("fmspc", "validity", "versions", "issued", "expires"):
+        with contextlib.suppress(CollateralError):
+            getattr(changed, read)
+
+
+@given(
+    name=st.sampled_from([each.name for each in fields(Collateral)]),
+    value=JSON | st.binary(max_size=60).map(bytes.hex) | st.binary(min_size=1, max_size=60).map(write_chain),
+)
+@settings(
+    max_examples=200, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_whatever_a_part_is_it_is_read_or_explained(vendor: Vendor, name: str, value: object) -> None:
+    text = json.dumps(json.loads(vendor.collateral(AT).to_json()) | {name: value})
+    with contextlib.suppress(CasemateError):
+        appraise(Collateral.from_json(text), roots.simulated(vendor.path / "root.pem"), AT)
+
+
+@pytest.mark.parametrize("name", ["tcb_info", "qe_identity", "pck_crl_issuer_chain"])
+def test_text_that_has_no_bytes_is_refused_when_it_is_read(vendor: Vendor, name: str) -> None:
+    """JSON can spell half a character."""
+    text = json.dumps(json.loads(vendor.collateral(AT).to_json()) | {name: '{"fmspc": "\ud800"}'})
+    with pytest.raises(CasemateError):
+        Collateral.from_json(text)

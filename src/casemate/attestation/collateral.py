@@ -67,6 +67,7 @@ class Collateral:
             text = value.get(name)
             if not isinstance(text, str):
                 raise CollateralError(f"'{name}' is missing or not a string", where=where)
+            text.encode()  # JSON can spell half a character, which no verifier takes: a ValueError.
             fields[name] = bytes.fromhex(text) if name in _BINARY else text
             if name.endswith("_chain"):
                 fields[name] = rewrite_chain(text, f"{where}: {name}")
