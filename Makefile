@@ -126,14 +126,17 @@ lint: install
 	$(BIN)/ruff format --check $(PYTHON_TREES)
 	$(BIN)/mypy
 	cargo fmt --all --check
+	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	cargo clippy --quiet --workspace --all-targets $(addprefix --exclude ,casemate-enclave casemate-host) -- -D warnings
 	cargo clippy --quiet $(FREESTANDING) $(addprefix -p ,$(FREESTANDING_CRATES)) -- -D warnings
 	cargo clippy --quiet $(FREESTANDING) -p casemate-host --features hostile -- -D warnings
+	cargo clippy --quiet --manifest-path fuzz/Cargo.toml -- -D warnings
 
 format:
 	$(BIN)/ruff check --fix $(PYTHON_TREES)
 	$(BIN)/ruff format $(PYTHON_TREES)
 	cargo fmt --all
+	cargo fmt --manifest-path fuzz/Cargo.toml
 
 demo: install system-test
 	$(BIN)/python examples/demo.py

@@ -7,6 +7,11 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     if let Ok(manifest) = Manifest::parse(bytes) {
         assert_eq!(manifest.to_bytes(), bytes);
         let host = [b"NAME=value".to_vec(), bytes.to_vec()];
-        let _ = (manifest.insecure(), manifest.arguments(&host), manifest.environment(&host), manifest.host_mount("/"));
+        let _ = (
+            manifest.insecure(),
+            manifest.arguments(&host),
+            manifest.environment(&host),
+            manifest.host_mount("/"),
+        );
     }
 });

@@ -2,7 +2,9 @@
 #![no_main]
 
 use casemate_sgx::layout::{Features, Layout, LayoutBlock, Parameters};
-use casemate_sgx::{Image, KeyRequest, PAGE_SIZE, Report, SecInfo, Secs, SigStruct, TargetInfo, Tcs, quote::Quote};
+use casemate_sgx::{
+    Image, KeyRequest, PAGE_SIZE, Report, SecInfo, Secs, SigStruct, TargetInfo, Tcs, quote::Quote,
+};
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let _ = Quote::parse(bytes).map(|quote| quote.certification.kind());
