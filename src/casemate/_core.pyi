@@ -474,6 +474,9 @@ class SgxProcessor:
     @property
     def sgx2(self) -> bool: ...
     @property
+    def exinfo(self) -> bool:
+        """Faults on memory are reported to the enclave (MISCSELECT.EXINFO)."""
+    @property
     def max_enclave_size(self) -> int:
         """Bytes of the largest 64-bit enclave."""
     @property

@@ -23,6 +23,7 @@ class Cpu:
     flexible_launch_control: bool = True
     sgx1: bool = True
     sgx2: bool = True
+    exinfo: bool = True
     max_enclave_size: int = 1 << 56
     epc_size: int = 64 << 30
 
@@ -40,7 +41,9 @@ GOOD = Facts(
     vdso_entry=True,
     aesm=True,
 )
-NOTHING = Cpu(sgx=False, flexible_launch_control=False, sgx1=False, sgx2=False, max_enclave_size=0, epc_size=0)
+NOTHING = Cpu(
+    sgx=False, flexible_launch_control=False, sgx1=False, sgx2=False, exinfo=False, max_enclave_size=0, epc_size=0
+)
 PLAIN = dataclasses.replace(
     GOOD,
     processor=NOTHING,
@@ -88,6 +91,7 @@ def test_a_machine_without_sgx_simulates_and_says_so() -> None:
         ({"processor": Cpu(sgx2=False)}, "processor: SGX2", 0),
         ({"processor": Cpu(flexible_launch_control=False)}, "processor: flexible launch control", 3),
         ({"processor": Cpu(epc_size=0)}, "enclave memory (EPC)", 3),
+        ({"processor": Cpu(exinfo=False)}, "processor: reports of memory faults", 3),
         ({"processor": Cpu(sgx1=False)}, "processor: SGX", 3),
     ],
     ids=lambda value: value if isinstance(value, str) else None,

@@ -12,6 +12,8 @@ pub(crate) struct SgxProcessor {
     flexible_launch_control: bool,
     sgx1: bool,
     sgx2: bool,
+    /// Faults on memory are reported to the enclave (MISCSELECT.EXINFO).
+    exinfo: bool,
     /// Bytes of the largest 64-bit enclave.
     max_enclave_size: u64,
     /// The XFRM bits that an enclave may have.
@@ -37,6 +39,7 @@ pub(crate) fn sgx_processor() -> SgxProcessor {
         flexible_launch_control: features.is_some_and(|features| features.has_sgx_lc()),
         sgx1: info.as_ref().is_some_and(|info| info.has_sgx1()),
         sgx2: info.as_ref().is_some_and(|info| info.has_sgx2()),
+        exinfo: info.as_ref().is_some_and(|info| info.miscselect() & 1 != 0),
         max_enclave_size: info
             .as_ref()
             .and_then(|info| 1u64.checked_shl(info.max_enclave_size_64bit().into()))

@@ -116,8 +116,9 @@ impl Settings {
             heap_size: None,
             max_threads: self.max_threads,
             edmm,
-            // Every processor with dynamic memory reports faults on memory too.
-            exinfo: edmm,
+            // The library OS must hear of faults on memory: it brings pages of files in when they are touched. Every processor
+            // with dynamic memory reports them; one that does not refuses to make the enclave.
+            exinfo: true,
             features: Features::default(),
             measured: self.measured,
         }

@@ -46,6 +46,8 @@ class Processor(Protocol):
     @property
     def sgx2(self) -> bool: ...
     @property
+    def exinfo(self) -> bool: ...
+    @property
     def max_enclave_size(self) -> int: ...
     @property
     def epc_size(self) -> int: ...
@@ -222,6 +224,13 @@ def _processor(facts: Facts) -> list[Finding]:
             "sgx",
             "CPUID.07H:ECX[30]",
             f"enable it in the firmware (unlocked launch keys), or {other}",
+        ),
+        _finding(
+            "processor: reports of memory faults",
+            cpu.exinfo,
+            "sgx",
+            "CPUID.12H:EBX[0]",
+            f"none helps on this processor; {other}",
         ),
         _finding(
             "processor: SGX2",
