@@ -98,6 +98,18 @@ pub(crate) fn make_tcs(address: u64) -> Result<(), PageError> {
     dynamic::make_tcs(address)
 }
 
+/// Whether pages that are not there are only hidden, by the host: a hostile one may show them, with contents of its choice. So what a
+/// program may touch must be filled first.
+pub fn are_only_hidden() -> bool {
+    mode() == Mode::Fixed
+}
+
+/// Hides all program memory of an enclave without EDMM, which was added accessible.
+pub(crate) fn begin() -> Result<(), PageError> {
+    let (base, top) = user::range();
+    if are_only_hidden() { unmap(base, top - base) } else { Ok(()) }
+}
+
 /// Puts fresh zero pages into the range, replacing what is there.
 pub fn map(address: u64, length: u64, protection: Protection) -> Result<(), PageError> {
     check(address, length)?;

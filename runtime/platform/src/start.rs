@@ -148,7 +148,11 @@ fn accept_block(block: &StartBlock, layout: &LayoutBlock, gate: bool) -> bool {
 fn run_main(thread: Arc<ThreadHandle>) {
     crate::thread::reserve_pending();
     let block = START.lock().take();
-    let facts = block.ok_or("started twice").and_then(read_facts);
+    let hidden = |_| "the host cannot change the rights of program memory";
+    let facts = block.ok_or("started twice").and_then(|block| {
+        crate::pages::begin().map_err(hidden)?;
+        read_facts(block)
+    });
     match (facts, MAIN.get()) {
         (Ok(facts), Some(main)) => main(facts, thread),
         (Err(reason), _) => crate::console::fatal(reason),

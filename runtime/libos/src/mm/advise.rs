@@ -41,6 +41,7 @@ impl AddressSpace {
             Advice::Remove => self.punch(span)?,
             Advice::Populate(access) => self.populate_for(span, access)?,
         }
+        self.settle(span);
         if mapped { Ok(()) } else { Err(Errno::ENOMEM) }
     }
 

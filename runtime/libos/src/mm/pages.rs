@@ -9,6 +9,10 @@ use crate::errno::Result;
 
 /// Pages of program memory. Spans are page-aligned and not empty.
 pub trait Pages: Send + Sync {
+    /// Whether a page that is not there may show itself all the same, with any contents.
+    fn are_only_hidden(&self) -> bool {
+        false
+    }
     /// Fresh zero pages.
     fn map(&self, span: Span, protection: Protection) -> Result<()>;
     /// Fresh pages that are all written at once.
@@ -36,6 +40,10 @@ pub trait Pages: Send + Sync {
 pub struct EnclavePages;
 
 impl Pages for EnclavePages {
+    fn are_only_hidden(&self) -> bool {
+        pages::are_only_hidden()
+    }
+
     fn map(&self, span: Span, protection: Protection) -> Result<()> {
         Ok(pages::map(span.start, span.len(), protection)?)
     }

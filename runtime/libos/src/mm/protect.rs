@@ -19,6 +19,14 @@ enum Work {
 impl AddressSpace {
     /// mprotect(2). As on Linux, what lies before the first hole or refusal is changed.
     pub fn protect(&self, address: u64, length: u64, protection: Protection) -> Result<()> {
+        let outcome = self.change_rights(address, length, protection);
+        if let Some(span) = page_up(length).and_then(|length| Span::sized(address, length)) {
+            self.settle(span);
+        }
+        outcome
+    }
+
+    fn change_rights(&self, address: u64, length: u64, protection: Protection) -> Result<()> {
         if !address.is_multiple_of(PAGE) {
             return Err(Errno::EINVAL);
         }

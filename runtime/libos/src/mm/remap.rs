@@ -50,6 +50,15 @@ impl Move {
 impl AddressSpace {
     /// mremap(2); returns the address.
     pub fn remap(&self, request: RemapRequest) -> Result<u64> {
+        let length = request.new_length;
+        let address = self.change_place(request)?;
+        if let Some(span) = page_up(length).and_then(|length| Span::sized(address, length)) {
+            self.settle(span);
+        }
+        Ok(address)
+    }
+
+    fn change_place(&self, request: RemapRequest) -> Result<u64> {
         let RemapRequest { address, may_move, fixed, keep_old, .. } = request;
         if fixed.is_some() && !may_move
             || keep_old && (!may_move || request.old_length != request.new_length)
