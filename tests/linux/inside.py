@@ -5,6 +5,7 @@ The image's entry point is `launch` (launch.c), which becomes the program that i
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -42,12 +43,27 @@ class Image:
         platform: str = "direct",
         stats: bool = False,
     ) -> Outcome:
-        """Runs a program of the image in a fresh instance; what it writes to files is gone afterwards."""
-        command = [str(self.bundle / "casemate-host"), "--bundle", str(self.bundle), "--root", str(self.rootfs)]
-        command += ["--platform", platform, "--fuses", str(self.bundle / "fuses")]
+        """Runs a program of the image in a fresh instance; what it writes to files is gone afterwards.
+
+        Platform `softsgx-static`: the software device, and the enclave without dynamic memory.
+        """
+        bundle = self.static_bundle() if platform == "softsgx-static" else self.bundle
+        command = [str(bundle / "casemate-host"), "--bundle", str(bundle), "--root", str(self.rootfs)]
+        command += ["--platform", platform.removesuffix("-static"), "--fuses", str(self.bundle / "fuses")]
         command += ["--trace"] if trace else []
         command += ["--stats"] if stats else []
         return run([*command, "--", "/tmp/work", *arguments], "/tmp", {}, stdin)
+
+    def static_bundle(self) -> Path:
+        """The bundle without the SIGSTRUCT of the enclave with dynamic memory."""
+        static = self.bundle.with_name("bundle-static")
+        static.mkdir(exist_ok=True)
+        for file in self.bundle.iterdir():
+            link = static / file.name
+            if file.name != "sigstruct.edmm" and not link.is_symlink():
+                with contextlib.suppress(FileExistsError):
+                    link.symlink_to(file)
+        return static
 
 
 def make_image(name: str, programs: dict[str, Path], links: dict[str, str] | None = None) -> Image:

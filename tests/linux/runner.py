@@ -106,7 +106,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--variant", action="append", choices=names, help="only this variant (may be repeated)")
     parser.add_argument("-k", dest="pattern", help="only programs whose name matches this regular expression")
     parser.add_argument("--native-only", action="store_true", help="build and run natively, and print the output")
-    parser.add_argument("--platform", choices=("direct", "softsgx"), default="direct", help="where it runs")
+    parser.add_argument(
+        "--platform", choices=("direct", "softsgx", "softsgx-static"), default="direct", help="where it runs"
+    )
     parser.add_argument("--trace", action="store_true", help="print the library OS's system-call trace of each run")
     parser.add_argument("-v", "--verbose", action="store_true", help="print equal results too")
     return parser.parse_args()
