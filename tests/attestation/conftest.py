@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import socket
-import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-import uvicorn
 
-from casemate.attestation.simulated.service import application
 from casemate.attestation.simulated.vendor import Vendor
+from tests.attestation import live
 from tests.attestation.paper import Platform
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -38,15 +35,5 @@ def platform(vendor: Vendor) -> Platform:
 @pytest.fixture
 def live_vendor(vendor_path: Path, tmp_path: Path) -> Iterator[tuple[Vendor, str]]:
     """A vendor of the present, and the address at which it is served."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    vendor = Vendor.create(tmp_path / "live", url=url, signer=vendor_path / "enclaves.key")
-    server = uvicorn.Server(uvicorn.Config(application(vendor.path), log_level="critical", lifespan="off"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-    thread.start()
-    try:
-        yield vendor, url
-    finally:
-        server.should_exit = True
-        thread.join()
-        listener.close()
+    with live.live_vendor(tmp_path / "live", signer=vendor_path / "enclaves.key") as found:
+        yield found

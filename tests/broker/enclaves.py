@@ -18,7 +18,7 @@ from casemate.attestation import Failure, QuoteRefusedError, TcbStatus, Verified
 from casemate.attestation.ratls import ClientContext, Identity, httpx_transport, new_identity
 from casemate.broker.client import BrokerClient
 from casemate.broker.home import Home
-from casemate.broker.judging import QuoteJudge
+from casemate.broker.judging import Expiries, QuoteJudge
 from casemate.broker.serve import Address, Broker, Settings
 from casemate.broker.wire import Limits
 from tests.attestation.simple_quotes import ForgedError, judge, quote_of
@@ -96,11 +96,12 @@ def serving(
     limits: Limits | None = None,
     home: Home | None = None,
     enclaves: Address = LOCAL,
+    expiries: Expiries = list,
 ) -> Iterator[Running]:
     """A broker in a thread."""
     home = home or Home(directory)
     settings = Settings(enclaves, LOCAL, LOCAL, limits or Limits())
-    broker = Broker(home, database or home.database_url, home.master_key(), judge, settings)
+    broker = Broker(home, database or home.database_url, home.master_key(), judge, settings, expiries)
     loop = asyncio.new_event_loop()
     ending, ready = asyncio.Event(), threading.Event()
     addresses: dict[str, Address] = {}

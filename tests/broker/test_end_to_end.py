@@ -122,6 +122,16 @@ def test_an_outdated_platform_is_refused(shop: Shop) -> None:
         assert "OutOfDate" in shop.world.last_decision()
 
 
+def test_a_platform_that_is_new_to_the_broker_asks_again_until_its_collateral_is_there(shop: Shop) -> None:
+    database = f"sqlite:///{shop.world.place}/empty.sqlite"
+    url = json.loads((shop.world.place / "vendor/vendor.json").read_bytes())["url"]
+    with shop.world.broker("--collateral-db", database, "--pccs", url):
+        done = shop.world.run(shop.image)
+        assert (done.returncode, done.stdout.decode()) == (0, f"hello world: {FILE_SECRET} \n"), done.stderr
+        assert "is being fetched; ask again; asking again" in done.stderr.decode()
+    assert url in shop.world.do("collateral", "list", "--db", database)
+
+
 def test_expired_collateral_is_refused(shop: Shop) -> None:
     vendor = Vendor.open(shop.world.place / "vendor")
     old = datetime.now(UTC).replace(microsecond=0) - timedelta(days=60)

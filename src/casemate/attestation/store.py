@@ -7,6 +7,7 @@ appraised before it is stored; what is read back is appraised again by every ver
 from __future__ import annotations
 
 import hashlib
+import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from typing import Any, cast
 from sqlalchemy import (
     Boolean,
     Column,
+    Connection,
     Engine,
     LargeBinary,
     MetaData,
@@ -26,9 +28,12 @@ from sqlalchemy import (
     Text,
     create_engine,
     delete,
+    event,
     insert,
     select,
+    text,
 )
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
@@ -38,10 +43,13 @@ from casemate.attestation.errors import CollateralError
 from casemate.attestation.evidence import stamp
 from casemate.attestation.pcs import Authority, PcsClient, PlatformKind
 from casemate.attestation.roots import Root
+from casemate.errors import CasemateError
 
 REFRESH_AHEAD = timedelta(days=7)
 # How long a process goes on with what it read; every verification checks validity all the same.
 _MEMORY_S = 30.0
+# Serialises writers on PostgreSQL.
+_WRITER_LOCK = 0x63736D75
 
 _metadata = MetaData()
 _entries = Table(
@@ -96,20 +104,24 @@ def default_url() -> str:
 
 
 class CollateralStore:
-    """A cache at a database URL (``sqlite:///FILE``, ``postgresql+psycopg://…``). Usable from several threads."""
+    """A cache at a database URL (``sqlite:///FILE``, ``postgresql://…``). Usable from several threads."""
 
     def __init__(self, url: str) -> None:
         self._url = url
         self._memory: dict[tuple[bytes, PlatformKind], tuple[float, Collateral]] = {}
         self._lock = Lock()
         try:
-            self._engine: Engine = create_engine(url, poolclass=NullPool if url.startswith("sqlite") else None)
-            with self._explained():
-                _metadata.create_all(self._engine)
-        except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
+            self._engine = _engine(url)
+            with self._write() as connection:
+                _metadata.create_all(connection)
+        except ModuleNotFoundError as error:
+            raise CollateralError(
+                f"the database needs the Python package '{error.name}'", remedy="pip install casemate[postgresql]"
+            ) from None
+        except (ArgumentError, NoSuchModuleError) as error:
             raise CollateralError(
                 f"this is no database that can be used: {error}",
-                remedy="write sqlite:///FILE or postgresql+psycopg://…",
+                remedy="write sqlite:///FILE or postgresql://…",
             ) from None
 
     def get(self, root: Root, kind: PlatformKind) -> Collateral:
@@ -118,6 +130,19 @@ class CollateralStore:
 
     def get_by_hash(self, root_hash: bytes, kind: PlatformKind) -> Collateral:
         """The same, by the SHA-256 of the root's certificate."""
+        found = self._find(root_hash, kind)
+        if found is None:
+            raise CollateralError(
+                f"there is no collateral for platforms {kind} under the chosen root",
+                remedy="fetch it: casemate collateral sync --quote FILE",
+            )
+        return found
+
+    def find(self, root: Root, kind: PlatformKind) -> Collateral | None:
+        """What is stored for this kind of platform, valid or not; None where nothing is."""
+        return self._find(_hash(root), kind)
+
+    def _find(self, root_hash: bytes, kind: PlatformKind) -> Collateral | None:
         key = (root_hash, kind)
         with self._lock:
             kept = self._memory.get(key)
@@ -126,10 +151,7 @@ class CollateralStore:
         with self._explained(), self._engine.connect() as connection:
             data = connection.execute(select(_entries.c.data).where(*_where(key[0], kind))).scalar_one_or_none()
         if data is None:
-            raise CollateralError(
-                f"there is no collateral for platforms {kind} under the chosen root",
-                remedy="fetch it: casemate collateral sync --quote FILE",
-            )
+            return None
         collateral = Collateral.from_json(data, "the collateral cache")
         with self._lock:
             self._memory[key] = (time.monotonic(), collateral)
@@ -142,9 +164,8 @@ class CollateralStore:
             raise CollateralError(f"collateral for platforms {kind} was expected, found it for {collateral.fmspc}")
         key = _hash(root)
         entry = Entry(kind, key, root.name, root.simulated, source, collateral.issued, collateral.expires, at)
-        with self._explained(), self._engine.begin() as connection:
-            found = select(_entries.c.data).where(*_where(key, kind)).with_for_update()
-            old = connection.execute(found).scalar_one_or_none()
+        with self._write() as connection:
+            old = connection.execute(select(_entries.c.data).where(*_where(key, kind))).scalar_one_or_none()
             if old is not None:
                 _refuse_older(Collateral.from_json(old, "the collateral cache"), collateral)
                 connection.execute(delete(_entries).where(*_where(key, kind)))
@@ -183,22 +204,36 @@ class CollateralStore:
             for row in rows
         ]
 
+    def entries_under(self, root: Root) -> list[Entry]:
+        """Those of one root, the first to expire first."""
+        return [entry for entry in self.entries() if entry.root_hash == _hash(root)]
+
     def refresh(
         self, client: PcsClient, root: Root, *, at: datetime, ahead: timedelta = REFRESH_AHEAD
-    ) -> list[Entry | CollateralError]:
+    ) -> list[Entry | CasemateError]:
         """Fetches anew what expires within ``ahead`` under this root; an entry or why not, for each."""
-        due = [entry for entry in self.entries() if entry.root_hash == _hash(root) and entry.expires - at <= ahead]
-        outcomes: list[Entry | CollateralError] = []
+        due = [entry for entry in self.entries_under(root) if entry.expires - at <= ahead]
+        outcomes: list[Entry | CasemateError] = []
         for entry in due:
             try:
                 fetched = client.fetch(entry.kind)
                 outcomes.append(self.put(fetched, root, entry.kind, source=client.url, at=at))
-            except CollateralError as error:
+            except CasemateError as error:
                 outcomes.append(error)
         return outcomes
 
     def close(self) -> None:
         self._engine.dispose()
+
+    @contextmanager
+    def _write(self) -> Iterator[Connection]:
+        """A transaction of the only writer: what it reads is what it replaces."""
+        with self._explained(), self._engine.begin() as connection:
+            if self._engine.dialect.name == "sqlite":
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            elif self._engine.dialect.name == "postgresql":
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _WRITER_LOCK})
+            yield connection
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -207,8 +242,26 @@ class CollateralStore:
         except SQLAlchemyError as error:
             reason = str(getattr(error, "orig", None) or error)
             raise CollateralError(
-                f"the database cannot be used: {reason}", where=self._engine.url.render_as_string()
+                f"the database cannot be used: {reason}", where=self._engine.url.render_as_string(hide_password=True)
             ) from None
+
+
+def _engine(url: str) -> Engine:
+    parsed = make_url(url)
+    if parsed.drivername == "postgresql":
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    if parsed.get_backend_name() == "postgresql":
+        return create_engine(parsed, pool_pre_ping=True, connect_args={"client_encoding": "UTF8"})
+    if parsed.get_backend_name() != "sqlite":
+        return create_engine(parsed, pool_pre_ping=True)
+    engine = create_engine(parsed, poolclass=NullPool, connect_args={"timeout": 30})
+    event.listen(engine, "connect", _prepare_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
+    """Transactions begin where the store says."""
+    connection.isolation_level = None
 
 
 def _where(root: bytes, kind: PlatformKind) -> list[Any]:
@@ -234,5 +287,5 @@ def _hash(root: Root) -> bytes:
     return hashlib.sha256(root.der).digest()
 
 
-def _time(text: str) -> datetime:
-    return datetime.fromisoformat(text).astimezone(UTC)
+def _time(stamped: str) -> datetime:
+    return datetime.fromisoformat(stamped).astimezone(UTC)

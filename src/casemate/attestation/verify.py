@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+
 from casemate._core import QuoteBody, QuoteVerificationError, SgxFormatError, parse_quote, verify_quote
-from casemate.attestation.chains import ChainError, read_chain
+from casemate.attestation.chains import MALFORMED, ChainError, read_chain
 from casemate.attestation.collateral import Collateral
 from casemate.attestation.errors import Failure, QuoteFormatError, QuoteRefusedError
 from casemate.attestation.evidence import VerifiedQuote, stamp
@@ -84,6 +87,21 @@ def check_chain(body: QuoteBody, root: Root) -> None:
             "root", f"the root certificate '{root.name}'", "another root certificate in the quote's PCK chain"
         )
         raise QuoteRefusedError([failure], simulated=root.simulated)
+
+
+def check_issuers(body: QuoteBody, root: Root) -> None:
+    """Raises `QuoteRefusedError` unless the root's PCK authority issued the platform's certificate.
+
+    So what the certificate says of its platform is true, revoked or expired as it may be; of the quote nothing is known.
+    """
+    check_chain(body, root)
+    try:
+        leaf, issuer, anchor = (x509.load_der_x509_certificate(der) for der in pck_chain(body))
+        leaf.verify_directly_issued_by(issuer)
+        issuer.verify_directly_issued_by(anchor)
+    except (InvalidSignature, *MALFORMED):
+        failure = Failure("pck_chain", f"certificates issued under the root '{root.name}'", "another signature")
+        raise QuoteRefusedError([failure], simulated=root.simulated) from None
 
 
 def _why(body: QuoteBody, collateral: Collateral, at: datetime, root: Root, reason: str) -> list[Failure]:

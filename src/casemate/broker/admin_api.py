@@ -8,8 +8,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import contextlib
 from collections.abc import Callable
 from concurrent.futures import Executor
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -18,25 +20,32 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from casemate.attestation import CollateralError
+from casemate.attestation.evidence import stamp
 from casemate.broker import journal
 from casemate.broker.database import Database
 from casemate.broker.enclave_api import Handler, answering, peer_name, read_body, read_json
 from casemate.broker.errors import BrokerError
 from casemate.broker.home import Home
+from casemate.broker.judging import Expiries
 from casemate.broker.metrics import METRICS
 from casemate.broker.results import Results
 from casemate.broker.vault import MAX_SECRET_BYTES, Vault
 
 _MAX_POLICY_BYTES = 1 << 20
 _MAX_LOG_ENTRIES = 1000
+# By then a renewal ahead of expiry has failed for days.
+_SOON = timedelta(days=2)
 
 
 class AdminApi:
     """Handlers; each does its work in a thread, because databases block."""
 
-    def __init__(self, home: Home, database: Database, vault: Vault, results: Results, executor: Executor) -> None:
+    def __init__(
+        self, home: Home, database: Database, vault: Vault, results: Results, expiries: Expiries, executor: Executor
+    ) -> None:
         self._home, self._database, self._vault, self._results = home, database, vault, results
-        self._executor = executor
+        self._expiries, self._executor = expiries, executor
 
     def app(self) -> Starlette:
         return Starlette(
@@ -75,10 +84,19 @@ class AdminApi:
         return PlainTextResponse("ok\n")
 
     async def _ready(self, _request: Request) -> Response:
-        ready = await self._do(self._database.ready)
-        return PlainTextResponse("ready\n" if ready else "the database does not answer\n", 200 if ready else 503)
+        if not await self._do(self._database.ready):
+            return PlainTextResponse("the database does not answer\n", 503)
+        try:
+            warnings = _ending(await self._do(self._expiries), datetime.now(UTC))
+        except CollateralError:
+            return PlainTextResponse("the collateral cache does not answer\n", 503)
+        return PlainTextResponse("".join(f"{line}\n" for line in ["ready", *warnings]))
 
     async def _metrics(self, _request: Request) -> Response:
+        # Where the cache does not answer, readiness says so, and the number stays as it was.
+        with contextlib.suppress(CollateralError):
+            expiries = await self._do(self._expiries)
+            METRICS.collateral_expiry.set(min((at.timestamp() for _, at in expiries), default=0))
         return Response(METRICS.text(), media_type="text/plain; version=0.0.4")
 
     # --- Policies and secrets ---
@@ -171,3 +189,12 @@ def _decoded(value: Any) -> bytes:
         return base64.b64decode(value, validate=True)
     except (binascii.Error, TypeError, ValueError):
         raise BrokerError("'value' is not Base64") from None
+
+
+def _ending(expiries: list[tuple[str, datetime]], now: datetime) -> list[str]:
+    """A sentence for each kind of platform whose collateral has expired, or soon will."""
+    return [
+        f"collateral for platforms {kind} {'expired' if at < now else 'expires'} at {stamp(at)}"
+        for kind, at in expiries
+        if at - now < _SOON
+    ]

@@ -29,6 +29,10 @@ class BusyError(BrokerError):
     status = 503
 
 
+class FetchingError(BusyError):
+    """What the evidence must be judged by is being fetched."""
+
+
 class RefusedError(BrokerError):
     """An enclave does not get what it asks for. ``failures`` are the claims that do not hold."""
 

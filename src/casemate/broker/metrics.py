@@ -30,6 +30,18 @@ class Metrics:
             registry=self.registry,
         )
 
+        self.collateral_fetches = Counter(
+            "casemate_broker_collateral_fetches",
+            "Attempts to fetch collateral, by outcome: stored, failed, or limited (not made: too many platforms).",
+            ["outcome"],
+            registry=self.registry,
+        )
+        self.collateral_expiry = Gauge(
+            "casemate_broker_collateral_expiry_timestamp_seconds",
+            "When the first of the collateral under the broker's root expires, in seconds since 1970; 0: there is none.",
+            registry=self.registry,
+        )
+
     def text(self) -> bytes:
         """Prometheus' text format."""
         return generate_latest(self.registry)

@@ -10,7 +10,7 @@ from typing import Any
 from casemate.attestation import QuoteRefusedError, VerifiedQuote
 from casemate.attestation.ratls import Peer, judge_certificate
 from casemate.broker import journal
-from casemate.broker.errors import BrokerError, RefusedError
+from casemate.broker.errors import BrokerError, FetchingError, RefusedError
 from casemate.broker.metrics import METRICS
 from casemate.broker.results import Results, check_result_name
 from casemate.broker.vault import NAME, Guarded, Vault
@@ -106,6 +106,9 @@ class Decider:
                 peer = judge_certificate(certificate, self._judge)
         except QuoteRefusedError as error:
             self._refuse(record, "the quote is refused", [failure.as_json() for failure in error.failures])
+        except FetchingError as error:
+            self._note({**record, "why": str(error)}, "deferred")
+            raise
         except CasemateError as error:
             self._refuse(record, str(error), [])
         record["enclave"] = _described(peer)

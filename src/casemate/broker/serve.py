@@ -23,7 +23,7 @@ from casemate.broker.enclave_api import enclave_app
 from casemate.broker.errors import BrokerError
 from casemate.broker.home import Home
 from casemate.broker.journal import JournalWriter
-from casemate.broker.judging import QuoteJudge
+from casemate.broker.judging import Expiries, QuoteJudge
 from casemate.broker.provisioning import ProvisioningProtocol
 from casemate.broker.release import Decider
 from casemate.broker.results import Results
@@ -68,7 +68,16 @@ class Settings:
 class Broker:
     """Everything that serves. ``ready`` is told the addresses once all ports listen."""
 
-    def __init__(self, home: Home, database_url: str, master: MasterKey, judge: QuoteJudge, settings: Settings) -> None:
+    def __init__(
+        self,
+        home: Home,
+        database_url: str,
+        master: MasterKey,
+        judge: QuoteJudge,
+        settings: Settings,
+        expiries: Expiries = list,
+    ) -> None:
+        """``expiries``: of the collateral that ``judge`` judges by, for readiness and metrics."""
         self._home, self._settings = home, settings
         self._database = Database(database_url, master)
         self._journal = JournalWriter(self._database)
@@ -77,7 +86,7 @@ class Broker:
         self._admin_executor = ThreadPoolExecutor(2, "admin")
         vault, results = Vault(self._database), Results(self._database)
         self._decider = Decider(vault, results, judge, self._journal.submit)
-        self._admin = AdminApi(home, self._database, vault, results, self._admin_executor)
+        self._admin = AdminApi(home, self._database, vault, results, expiries, self._admin_executor)
         self._ports: list[Port] = []
         self._state = ServerState()
 

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import ExitStack
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
+    from casemate.attestation import Root
     from casemate.broker.client import BrokerClient
     from casemate.broker.home import Home
     from casemate.broker.journal import Entry
+    from casemate.broker.judging import CollateralSource, Expiries
     from casemate.broker.sealing import MasterKey
     from casemate.broker.serve import Address
 
@@ -83,6 +87,23 @@ def serve(
         str | None,
         typer.Option("--collateral-db", envvar="CASEMATE_COLLATERAL_DB", help="Where the cache is: a database URL."),
     ] = None,
+    refresh: Annotated[
+        bool,
+        typer.Option(
+            "--refresh/--no-refresh",
+            help="Renew the cache ahead of expiry, and fetch for genuine platforms that are not in it.",
+        ),
+    ] = True,
+    pccs: Annotated[
+        str | None,
+        typer.Option(
+            "--pccs",
+            metavar="URL",
+            help="From a service with the interface of Intel's PCS v4.",
+            show_default="where each entry came from; Intel's",
+        ),
+    ] = None,
+    ahead: Annotated[int, typer.Option("--ahead", min=0, help="Renew what expires within so many days.")] = 7,
     name: Annotated[
         list[str] | None,
         typer.Option("--name", help="A name in the broker's certificate, for clients that check names (Gramine's)."),
@@ -95,32 +116,62 @@ def serve(
     import signal
 
     from casemate.attestation import roots
-    from casemate.attestation.store import CollateralStore, default_url
     from casemate.broker.home import Home, default_home
-    from casemate.broker.judging import collateral_files, quote_judge, stored_collateral
+    from casemate.broker.judging import quote_judge
     from casemate.broker.serve import Address, Broker, Settings
+    from casemate.errors import UsageError
+
+    if collateral and pccs:
+        raise UsageError("collateral from files is not renewed", where="--pccs", remedy="leave out one of them")
 
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="casemate: %(message)s")
     trusted = roots.from_option(root)
     home = Home(directory or default_home(), name or ())
     _raise_limits()
-    if collateral:
-        source = collateral_files(collateral, trusted)
-    else:
-        source = stored_collateral(CollateralStore(collateral_database or default_url()), trusted)
-    judge = quote_judge(source, trusted)
     settings = Settings(Address.parse(listen), Address.parse(admin), Address.parse(gramine) if gramine else None)
     if trusted.simulated:
         print("casemate: warning: the vendor is simulated: quotes prove nothing about hardware", file=sys.stderr)
 
     async def run() -> None:
-        broker = Broker(home, database or home.database_url, _master_key(home, master_key), judge, settings)
+        master = _master_key(home, master_key)
+        broker = Broker(home, database or home.database_url, master, quote_judge(source, trusted), settings, expiries)
         ending = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, ending.set)
         await broker.run(lambda addresses: _announce(home, addresses, json_output), ending)
 
-    asyncio.run(run())
+    with ExitStack() as running:
+        if collateral:
+            source, expiries = _files(collateral, trusted)
+        else:
+            renewal = (pccs, timedelta(days=ahead)) if refresh else None
+            source, expiries = _cache(collateral_database, trusted, renewal, running)
+        asyncio.run(run())
+
+
+def _files(paths: list[Path], root: Root) -> tuple[CollateralSource, Expiries]:
+    from casemate.broker.judging import collateral_files, file_expiries
+
+    return collateral_files(paths, root), file_expiries(paths, root)
+
+
+def _cache(
+    url: str | None, root: Root, renewal: tuple[str | None, timedelta] | None, running: ExitStack
+) -> tuple[CollateralSource, Expiries]:
+    """The cache, and, where it is wanted, what renews it: from which service, how far ahead."""
+    from casemate.attestation.store import CollateralStore, default_url
+    from casemate.broker.judging import stored_collateral, stored_expiries
+    from casemate.broker.renewal import CollateralRenewal
+
+    store = CollateralStore(url or default_url())
+    running.callback(store.close)
+    if renewal is None:
+        return stored_collateral(store, root), stored_expiries(store, root)
+    pccs, ahead = renewal
+    renewing = CollateralRenewal(store, root, pccs=pccs, ahead=ahead)
+    renewing.start()
+    running.callback(renewing.close)
+    return stored_collateral(store, root, renewing.want), stored_expiries(store, root)
 
 
 def _announce(home: Home, addresses: dict[str, Address], json_output: bool) -> None:

@@ -50,8 +50,9 @@ def sync(
     """Fetch collateral, check it, and store it; renew what expires soon."""
     from datetime import UTC, datetime, timedelta
 
-    from casemate.attestation import CollateralError, roots
+    from casemate.attestation import roots
     from casemate.attestation.pcs import INTEL, PcsClient
+    from casemate.errors import CasemateError
 
     anchor = roots.from_option(root)
     store = open_store(db)
@@ -62,7 +63,7 @@ def sync(
             for kind in _kinds(quote or [], fmspc or [], authority)
         ]
         for outcome in store.refresh(client, anchor, at=datetime.now(UTC), ahead=timedelta(days=ahead)):
-            if isinstance(outcome, CollateralError):
+            if isinstance(outcome, CasemateError):
                 print(f"casemate: {outcome.diagnostics()}", file=sys.stderr)
                 failed = True
             else:
