@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import Select, bindparam, delete, insert, select, update
 
 from casemate.attestation.evidence import VerifiedQuote
 from casemate.attestation.policy import AllOf
@@ -26,6 +26,10 @@ KEY_BYTES = 16
 MAX_SECRET_BYTES = 1 << 20
 # Linux: MAX_ARG_STRLEN, with the variable's name.
 _MAX_TEXT_BYTES = (128 << 10) - 256
+# Secrets with their policies. Made once: every release asks.
+_GUARDED = select(secrets, policies.c.sealed.label("policy_sealed")).join(policies)
+_BY_NAME = _GUARDED.where(secrets.c.name.in_(bindparam("names", expanding=True)))
+_FOR_GRAMINE = _GUARDED.where(secrets.c.gramine)
 
 
 @dataclass(frozen=True)
@@ -177,16 +181,15 @@ class Vault:
 
     def find(self, names: Iterable[str]) -> dict[str, Guarded]:
         """Secrets with their policies, by name; those that do not exist are left out."""
-        return self._guarded(secrets.c.name.in_(list(names)))
+        return self._guarded(_BY_NAME, {"names": list(names)})
 
     def find_for_gramine(self) -> dict[str, Guarded]:
         """Secrets that Gramine's protocol, which names none, may release."""
-        return self._guarded(secrets.c.gramine)
+        return self._guarded(_FOR_GRAMINE, {})
 
-    def _guarded(self, which: Any) -> dict[str, Guarded]:
-        query = select(secrets, policies.c.sealed.label("policy_sealed")).join(policies).where(which)
+    def _guarded(self, query: Select[Any], parameters: dict[str, Any]) -> dict[str, Guarded]:
         with self._database.read() as connection:
-            rows = connection.execute(query).all()
+            rows = connection.execute(query, parameters).all()
         return {
             row.name: Guarded(_info(row), compiled_policy(self._document(row.policy, row.policy_sealed)), row.sealed)
             for row in rows
