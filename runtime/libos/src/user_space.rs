@@ -2,7 +2,9 @@
 //! (file mappings come in on first touch), then tries again, then is `EFAULT`. Call with no lock held.
 
 use alloc::vec::Vec;
+use core::ops::Deref;
 
+use casemate_platform::PAGE_SIZE as PAGE;
 use casemate_platform::user::{self, Fault};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
@@ -107,12 +109,16 @@ pub fn compare_exchange_u32(at: Addr, expected: u32, new: u32) -> Result<u32> {
 
 /// Reads a NUL-ended string of at most `limit` bytes before the NUL; `None` when there is no NUL within the limit.
 pub fn read_string(from: Addr, limit: usize) -> Result<Option<Vec<u8>>> {
-    let mut text = Vec::new();
+    read_string_after(from, Vec::new(), limit)
+}
+
+/// Goes on with a string of which the first bytes have been read.
+fn read_string_after(from: Addr, mut text: Vec<u8>, limit: usize) -> Result<Option<Vec<u8>>> {
     let mut chunk = [0u8; 256];
     loop {
         let at = from.0.wrapping_add(text.len() as u64);
         // Never across a page end: what lies behind the NUL may not be mapped.
-        let step = (4096 - (at as usize & 4095)).min(chunk.len()).min(limit + 1 - text.len());
+        let step = (PAGE - (at as usize & (PAGE - 1))).min(chunk.len()).min(limit + 1 - text.len());
         copy_in(&mut chunk[..step], Addr(at))?;
         if let Some(end) = chunk[..step].iter().position(|&byte| byte == 0) {
             text.extend_from_slice(&chunk[..end]);
@@ -128,9 +134,48 @@ pub fn read_string(from: Addr, limit: usize) -> Result<Option<Vec<u8>>> {
 /// Largest path, PATH_MAX less the NUL.
 pub const PATH_LIMIT: usize = 4095;
 
+/// Paths up to this length are kept on the stack.
+const SHORT_PATH: usize = 64;
+
+/// A path argument.
+pub enum PathText {
+    /// The first so many of these bytes.
+    Short([u8; SHORT_PATH], usize),
+    /// A longer one.
+    Long(Vec<u8>),
+}
+
+impl Default for PathText {
+    fn default() -> PathText {
+        PathText::Short([0; SHORT_PATH], 0)
+    }
+}
+
+impl Deref for PathText {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        match self {
+            PathText::Short(bytes, length) => &bytes[..*length],
+            PathText::Long(bytes) => bytes,
+        }
+    }
+}
+
 /// Reads a path argument: `EFAULT`, `ENAMETOOLONG`; may be empty.
-pub fn read_path(from: Addr) -> Result<Vec<u8>> {
-    read_string(from, PATH_LIMIT)?.ok_or(Errno::ENAMETOOLONG)
+pub fn read_path(from: Addr) -> Result<PathText> {
+    let mut bytes = [0; SHORT_PATH];
+    // As in `read_string_after`.
+    let step = (PAGE - (from.0 as usize & (PAGE - 1))).min(SHORT_PATH);
+    copy_in(&mut bytes[..step], from)?;
+    match bytes[..step].iter().position(|&byte| byte == 0) {
+        Some(end) => Ok(PathText::Short(bytes, end)),
+        None => {
+            let text = read_string_after(from, bytes[..step].to_vec(), PATH_LIMIT)?;
+            text.map(PathText::Long).ok_or(Errno::ENAMETOOLONG)
+        }
+    }
 }
 
 /// Reads a vector of pointers to strings ended by a null pointer (argv, envp); a null vector is empty. `E2BIG` beyond `limit` bytes.

@@ -3,6 +3,7 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicUsize, Ordering::*};
 
 use casemate_sgx::{Xfrm, xsave_size};
 
@@ -48,6 +49,18 @@ pub fn enabled_components() -> u64 {
 /// Size in bytes of an image with the enabled components. In an enclave the architecture's, as XSAVE writes that much
 /// whatever the host's CPUID table says (or leaves out); on `direct` CPUID's (leaf 0DH).
 pub fn image_size() -> usize {
+    // It never changes, and under a hypervisor each CPUID takes microseconds.
+    static KNOWN: AtomicUsize = AtomicUsize::new(0);
+    let known = KNOWN.load(Relaxed);
+    if known != 0 {
+        return known;
+    }
+    let size = find_image_size();
+    KNOWN.store(size, Relaxed);
+    size
+}
+
+fn find_image_size() -> usize {
     let enabled = enabled_components();
     if crate::host::leaves_by_gate() {
         return xsave_size(Xfrm::from_bits_truncate(enabled));

@@ -21,8 +21,15 @@ pub struct How {
     pub permissions: u32,
 }
 
+impl How {
+    /// Whether it is a plain open of something that exists.
+    pub fn opens_what_is_there(&self) -> bool {
+        !self.flags.intersects(OpenFlags::CREATE | OpenFlags::PATH | OpenFlags::TEMPORARY_BIT)
+    }
+}
+
 /// Opens `path`, from `start` if it is relative.
-pub fn open(walk: &mut Walk, start: Location, path: &[u8], how: How) -> Result<Arc<dyn File>> {
+pub fn open(walk: &mut Walk, start: &Location, path: &[u8], how: How) -> Result<Arc<dyn File>> {
     let flags = how.flags;
     let credentials = walk.credentials();
     if flags.contains(OpenFlags::PATH) {
@@ -31,7 +38,7 @@ pub fn open(walk: &mut Walk, start: Location, path: &[u8], how: How) -> Result<A
     if flags.contains(OpenFlags::TEMPORARY_BIT) {
         return open_temporary(walk, start, path, how);
     }
-    if !flags.contains(OpenFlags::CREATE) {
+    if how.opens_what_is_there() {
         let found = walk.find(start, path, !flags.contains(OpenFlags::NO_FOLLOW))?;
         return open_found(&found, how, credentials);
     }
@@ -82,7 +89,7 @@ fn create(end: &End, how: How, credentials: &Credentials) -> Result<Arc<dyn File
     }
 }
 
-fn open_path(walk: &mut Walk, start: Location, path: &[u8], flags: OpenFlags) -> Result<Arc<dyn File>> {
+fn open_path(walk: &mut Walk, start: &Location, path: &[u8], flags: OpenFlags) -> Result<Arc<dyn File>> {
     let found = walk.find(start, path, !flags.contains(OpenFlags::NO_FOLLOW))?;
     if flags.contains(OpenFlags::DIRECTORY) && found.kind() != FileType::Directory {
         return Err(Errno::ENOTDIR);
@@ -90,7 +97,7 @@ fn open_path(walk: &mut Walk, start: Location, path: &[u8], flags: OpenFlags) ->
     Ok(PathFile::new(found, flags & (OpenFlags::PATH | OpenFlags::DIRECTORY | OpenFlags::NO_FOLLOW)))
 }
 
-fn open_temporary(walk: &mut Walk, start: Location, path: &[u8], how: How) -> Result<Arc<dyn File>> {
+fn open_temporary(walk: &mut Walk, start: &Location, path: &[u8], how: How) -> Result<Arc<dyn File>> {
     if !how.flags.contains(OpenFlags::DIRECTORY) || !how.flags.writable() {
         return Err(Errno::EINVAL);
     }

@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use linux_raw_sys::general as raw;
 
 use super::Location;
-use super::walk::{End, Walk};
+use super::walk::{DESCENT_LIMIT, End, Walk};
 use crate::errno::{Errno, Result};
 use crate::process::{Context, Credentials, Fd};
 
@@ -22,24 +22,38 @@ pub fn base(ctx: &Context, dirfd: Fd) -> Result<Location> {
     if dirfd == WORKING_DIRECTORY {
         return Ok(ctx.process().fs.read().cwd());
     }
-    let file = ctx.process().files().get(dirfd)?;
+    let file = ctx.process().file(dirfd)?;
     file.location().cloned().ok_or(Errno::ENOTDIR)
 }
 
-/// Where the walk of `path` begins: an absolute path does not look at `dirfd`.
-fn start(ctx: &Context, dirfd: Fd, path: &[u8]) -> Result<Location> {
-    match path.first() {
-        Some(b'/') => Ok(ctx.process().fs.read().root()),
-        Some(_) => base(ctx, dirfd),
-        None => Err(Errno::ENOENT),
+/// How far a look-up came without anything but caches.
+struct Progress<'p> {
+    at: Location,
+    rest: &'p [u8],
+}
+
+/// The part of the way that cached names lead, with nothing on it but the last place referred to.
+fn descend<'p>(ctx: &Context, dirfd: Fd, path: &'p [u8]) -> Result<Progress<'p>> {
+    let absolute = *path.first().ok_or(Errno::ENOENT)? == b'/';
+    if !absolute && dirfd != WORKING_DIRECTORY {
+        return Ok(Progress { at: base(ctx, dirfd)?, rest: path });
     }
+    let view = ctx.process().fs.read();
+    let start = if absolute { view.locked_root() } else { view.locked_cwd() };
+    let credentials = ctx.process().credentials.read();
+    let (at, rest) =
+        start.descend(path, &credentials, DESCENT_LIMIT)?.unwrap_or_else(|| (start.clone(), path));
+    Ok(Progress { at, rest })
 }
 
 /// The place that `path` names; `follow`: a link at its end is followed. An empty path is `ENOENT`.
 pub fn at(ctx: &Context, dirfd: Fd, path: &[u8], follow: bool) -> Result<Location> {
-    let start = start(ctx, dirfd, path)?;
+    let Progress { at, rest } = descend(ctx, dirfd, path)?;
+    if rest.is_empty() {
+        return Ok(at);
+    }
     let root = ctx.process().fs.read().root();
-    Walk::new(root, &credentials(ctx)).find(start, path, follow)
+    Walk::new(&root, &credentials(ctx)).find_from(at, rest, follow)
 }
 
 /// As [`at`], with the AT_* flags of a call: AT_SYMLINK_NOFOLLOW, AT_SYMLINK_FOLLOW where `follow` says nothing else, and
@@ -54,7 +68,12 @@ pub fn at_with(ctx: &Context, dirfd: Fd, path: &[u8], flags: u32, follow: bool) 
 
 /// The directory that the last component of `path` lies in, and that component.
 pub fn parent(ctx: &Context, dirfd: Fd, path: &[u8]) -> Result<End> {
-    let start = start(ctx, dirfd, path)?;
     let root = ctx.process().fs.read().root();
-    Walk::new(root, &credentials(ctx)).find_end(start, path)
+    // An absolute path does not look at `dirfd`.
+    let start = match path.first() {
+        Some(b'/') => None,
+        Some(_) => Some(base(ctx, dirfd)?),
+        None => return Err(Errno::ENOENT),
+    };
+    Walk::new(&root, &credentials(ctx)).find_end(start.as_ref().unwrap_or(&root), path)
 }

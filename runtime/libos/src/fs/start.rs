@@ -212,7 +212,7 @@ fn make_directories(root: &Location, path: &[u8]) -> Result<Location> {
     let engine = Credentials::default();
     let mut at = root.clone();
     for name in path.split(|&byte| byte == b'/').filter(|name| !name.is_empty()) {
-        at = match Walk::new(root.clone(), &engine).find(at.clone(), name, true) {
+        at = match Walk::new(root, &engine).find(&at, name, true) {
             Ok(found) => found,
             Err(Errno::ENOENT) => at.create(name, &new_directory())?,
             Err(error) => return Err(error),
@@ -229,7 +229,7 @@ fn new_directory() -> NewInode<'static> {
 }
 
 fn working_directory(root: &Location, credentials: &Credentials, path: &[u8]) -> Result<Location> {
-    let find = || Walk::new(root.clone(), credentials).find(root.clone(), path, true);
+    let find = || Walk::new(root, credentials).find(root, path, true);
     let found = match find() {
         Err(Errno::ENOENT) => {
             make_directories(root, path)?;
@@ -254,7 +254,7 @@ mod tests {
     }
 
     fn find(root: &Location, path: &str, follow: bool) -> Result<Location> {
-        Walk::new(root.clone(), &Credentials::default()).find(root.clone(), path.as_bytes(), follow)
+        Walk::new(root, &Credentials::default()).find(root, path.as_bytes(), follow)
     }
 
     fn open(root: &Location, path: &str) -> Arc<dyn File> {

@@ -85,7 +85,7 @@ fn root_user() -> Credentials {
 }
 
 fn find(root: &Location, path: &str) -> Result<Location> {
-    Walk::new(root.clone(), &root_user()).find(root.clone(), path.as_bytes(), true)
+    Walk::new(root, &root_user()).find(root, path.as_bytes(), true)
 }
 
 fn open(root: &Location, path: &str, flags: OpenFlags) -> Arc<dyn File> {
@@ -146,9 +146,9 @@ fn paths_are_walked_as_linux_walks_them() {
     assert_eq!(find(&root, "").err(), Some(Errno::ENOENT));
     assert_eq!(find(&root, &"n".repeat(256)).err(), Some(Errno::ENAMETOOLONG));
     let user = root_user();
-    let link = Walk::new(root.clone(), &user).find(root.clone(), b"/bin", false).unwrap();
+    let link = Walk::new(&root, &user).find(&root, b"/bin", false).unwrap();
     assert_eq!(link.kind(), FileType::Symlink);
-    let through = Walk::new(root.clone(), &user).find(root.clone(), b"/bin/", false).unwrap();
+    let through = Walk::new(&root, &user).find(&root, b"/bin/", false).unwrap();
     assert_eq!(through.kind(), FileType::Directory);
 }
 
@@ -157,7 +157,7 @@ fn only_its_owner_searches_a_private_directory() {
     let (root, _) = image();
     let try_as = |uid| {
         let credentials = Credentials::new(uid, uid, Vec::new());
-        Walk::new(root.clone(), &credentials).find(root.clone(), b"/secret/key", true).map(drop)
+        Walk::new(&root, &credentials).find(&root, b"/secret/key", true).map(drop)
     };
     assert_eq!(try_as(0), Ok(()));
     assert_eq!(try_as(7), Ok(()));

@@ -2,7 +2,7 @@
 
 use core::sync::atomic::{AtomicU32, Ordering::*};
 
-use casemate_platform::sync::RwLock;
+use casemate_platform::sync::{RwLock, RwLockReadGuard};
 
 use super::node::Location;
 
@@ -26,12 +26,22 @@ impl FsView {
 
     /// The root directory.
     pub fn root(&self) -> Location {
-        self.root.read().clone()
+        self.locked_root().clone()
     }
 
     /// The working directory.
     pub fn cwd(&self) -> Location {
-        self.cwd.read().clone()
+        self.locked_cwd().clone()
+    }
+
+    /// The root directory, without a reference of one's own.
+    pub fn locked_root(&self) -> RwLockReadGuard<'_, Location> {
+        self.root.read()
+    }
+
+    /// The working directory, without a reference of one's own.
+    pub fn locked_cwd(&self) -> RwLockReadGuard<'_, Location> {
+        self.cwd.read()
     }
 
     /// chroot(2).

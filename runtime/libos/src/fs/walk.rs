@@ -16,6 +16,8 @@ use crate::stat::FileType;
 pub const NAME_LIMIT: usize = 255;
 /// Most symbolic links followed in one look-up.
 const LINK_LIMIT: u32 = 40;
+/// Most names that one descent through the caches takes: each holds a lock and a frame of a small stack.
+pub(super) const DESCENT_LIMIT: usize = 16;
 
 bitflags! {
     /// RESOLVE_* of openat2(2).
@@ -33,7 +35,7 @@ bitflags! {
 
 /// A walk under way.
 pub struct Walk<'a> {
-    root: Location,
+    root: &'a Location,
     credentials: &'a Credentials,
     resolve: Resolve,
     links: u32,
@@ -71,32 +73,28 @@ impl End {
 }
 
 /// Splits the first component off; slashes before it are dropped. Both empty at the end.
-fn split(path: &[u8]) -> (&[u8], &[u8]) {
+pub(super) fn split(path: &[u8]) -> (&[u8], &[u8]) {
     let start = path.iter().position(|&byte| byte != b'/').unwrap_or(path.len());
     let path = &path[start..];
     let end = path.iter().position(|&byte| byte == b'/').unwrap_or(path.len());
     path.split_at(end)
 }
 
-fn only_slashes(path: &[u8]) -> bool {
-    path.iter().all(|&byte| byte == b'/')
-}
-
 impl<'a> Walk<'a> {
     /// A walk under `root` with these rights.
-    pub fn new(root: Location, credentials: &'a Credentials) -> Walk<'a> {
+    pub fn new(root: &'a Location, credentials: &'a Credentials) -> Walk<'a> {
         Walk { root, credentials, resolve: Resolve::empty(), links: 0 }
     }
 
     /// A walk limited as openat2(2) says; `start` is where relative paths begin.
     pub fn limited(
-        root: Location,
-        start: &Location,
+        root: &'a Location,
+        start: &'a Location,
         credentials: &'a Credentials,
         resolve: Resolve,
     ) -> Walk<'a> {
         let inside = resolve.intersects(Resolve::BENEATH | Resolve::IN_ROOT);
-        Walk { root: if inside { start.clone() } else { root }, credentials, resolve, links: 0 }
+        Walk { root: if inside { start } else { root }, credentials, resolve, links: 0 }
     }
 
     /// Whose rights count.
@@ -105,39 +103,48 @@ impl<'a> Walk<'a> {
     }
 
     /// The place that `path` names, from `start` if it is relative. `follow`: a link at the end is followed. An empty path is `ENOENT`.
-    pub fn find(&mut self, start: Location, path: &[u8], follow: bool) -> Result<Location> {
+    pub fn find(&mut self, start: &Location, path: &[u8], follow: bool) -> Result<Location> {
         if path.is_empty() {
             return Err(Errno::ENOENT);
         }
-        let mut at = self.begin(start, path)?;
-        let mut rest = path;
+        let start = self.begin(start, path)?;
+        match self.descend(start, path)? {
+            Some((reached, rest)) => self.find_from(reached, rest, follow),
+            None => self.find_from(start.clone(), path, follow),
+        }
+    }
+
+    /// The place that what is left of a path names from a place on the way, slashes before it or not.
+    pub fn find_from(&mut self, mut at: Location, mut rest: &[u8], follow: bool) -> Result<Location> {
         loop {
             let (name, after) = split(rest);
             if name.is_empty() {
-                return Ok(at);
+                // A slash at the end asks for a directory.
+                let may_end = rest.is_empty() || at.kind() == FileType::Directory;
+                return if may_end { Ok(at) } else { Err(Errno::ENOTDIR) };
             }
-            rest = after;
             self.check_search(&at)?;
-            let last = only_slashes(rest);
             let next = self.step(&at, name)?;
-            at = if next.kind() == FileType::Symlink && (!last || follow || !rest.is_empty()) {
+            at = if next.kind() == FileType::Symlink && (follow || !after.is_empty()) {
                 self.follow(&at, &next)?
             } else {
                 next
             };
-            if last {
-                // A slash at the end asks for a directory.
-                return if rest.is_empty() || at.kind() == FileType::Directory {
-                    Ok(at)
-                } else {
-                    Err(Errno::ENOTDIR)
-                };
+            rest = after;
+            if let Some(further) = self.descend(&at, rest)? {
+                (at, rest) = further;
             }
         }
     }
 
+    /// The part of the way that cached names lead; see [`Location::descend`].
+    fn descend<'p>(&self, at: &Location, path: &'p [u8]) -> Result<Option<(Location, &'p [u8])>> {
+        // A limited walk looks at each step.
+        if self.resolve.is_empty() { at.descend(path, self.credentials, DESCENT_LIMIT) } else { Ok(None) }
+    }
+
     /// The directory that the last component of `path` lies in, and that component.
-    pub fn find_end(&mut self, start: Location, path: &[u8]) -> Result<End> {
+    pub fn find_end(&mut self, start: &Location, path: &[u8]) -> Result<End> {
         if path.is_empty() {
             return Err(Errno::ENOENT);
         }
@@ -145,8 +152,11 @@ impl<'a> Walk<'a> {
         let cut = path[..trimmed].iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
         let (parents, name) = path[..trimmed].split_at(cut);
         let trailing_slash = trimmed < path.len();
-        let directory =
-            if parents.is_empty() { self.begin(start, path)? } else { self.find(start, parents, true)? };
+        let directory = if parents.is_empty() {
+            self.begin(start, path)?.clone()
+        } else {
+            self.find(start, parents, true)?
+        };
         if directory.kind() != FileType::Directory {
             return Err(Errno::ENOTDIR);
         }
@@ -160,7 +170,10 @@ impl<'a> Walk<'a> {
         Ok(End { directory, last, trailing_slash })
     }
 
-    fn begin(&self, start: Location, path: &[u8]) -> Result<Location> {
+    fn begin<'s>(&self, start: &'s Location, path: &[u8]) -> Result<&'s Location>
+    where
+        'a: 's,
+    {
         if path.first() != Some(&b'/') {
             return Ok(start);
         }
@@ -170,7 +183,7 @@ impl<'a> Walk<'a> {
         if self.resolve.contains(Resolve::NO_XDEV) && self.root.mount().id != start.mount().id {
             return Err(Errno::EXDEV);
         }
-        Ok(self.root.clone())
+        Ok(self.root)
     }
 
     #[inline]
@@ -185,7 +198,7 @@ impl<'a> Walk<'a> {
     pub fn step(&self, at: &Location, name: &[u8]) -> Result<Location> {
         let next = match name {
             b"." => return Ok(at.clone()),
-            b".." if *at == self.root => {
+            b".." if at == self.root => {
                 return if self.resolve.contains(Resolve::BENEATH) {
                     Err(Errno::EXDEV)
                 } else {
@@ -212,7 +225,7 @@ impl<'a> Walk<'a> {
             return Err(Errno::ELOOP);
         }
         match link.inode().follow()? {
-            LinkTarget::Path(path) => self.find(directory.clone(), &path, true),
+            LinkTarget::Path(path) => self.find(directory, &path, true),
             LinkTarget::Place(place) => self.admit_jump(link, place),
         }
     }
@@ -231,7 +244,7 @@ impl<'a> Walk<'a> {
     }
 
     /// As [`Self::find_end`], but a link at the end is followed to the end of where it leads (for O_CREAT).
-    pub fn find_creatable(&mut self, start: Location, path: &[u8]) -> Result<(End, Option<Location>)> {
+    pub fn find_creatable(&mut self, start: &Location, path: &[u8]) -> Result<(End, Option<Location>)> {
         let mut end = self.find_end(start, path)?;
         loop {
             let Last::Name(name) = &end.last else {
@@ -263,7 +276,7 @@ impl<'a> Walk<'a> {
             match found.inode().follow()? {
                 LinkTarget::Path(path) => {
                     let trailing_slash = end.trailing_slash;
-                    end = self.find_end(end.directory.clone(), &path)?;
+                    end = self.find_end(&end.directory, &path)?;
                     end.trailing_slash |= trailing_slash;
                 }
                 LinkTarget::Place(place) => return self.admit_jump(&found, place).map(|p| (end, Some(p))),

@@ -126,7 +126,7 @@ pub fn clone(context: &Context, arguments: &CloneArguments) -> Result<usize> {
     }
     start(context, arguments, child.clone()).inspect_err(|_| {
         if let Some(fd) = pidfd {
-            let _ = context.process().files().remove(fd);
+            let _ = context.process().remove_file(fd);
         }
         process.threads.lock().retain(|other| other.tid() != id);
         if is_new {

@@ -51,8 +51,8 @@ pub struct Request<'a> {
 }
 
 fn open(request: &Request, path: &[u8]) -> Result<(Location, Arc<dyn Mappable>)> {
-    let mut walk = Walk::new(request.view.root(), request.credentials);
-    let found = walk.find(request.view.cwd(), path, true)?;
+    let root = request.view.root();
+    let found = Walk::new(&root, request.credentials).find(&request.view.cwd(), path, true)?;
     if found.kind() != FileType::Regular {
         return Err(Errno::EACCES);
     }

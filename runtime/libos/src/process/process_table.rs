@@ -7,8 +7,10 @@ use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering::*};
 
 use casemate_platform::sync::{Mutex, RwLock};
 
-use super::{Credentials, FileTable, Limits, Thread};
+use super::{Credentials, Fd, FileTable, Limits, Thread};
+use crate::errno::Result;
 use crate::events::{Events, Pollee, Waiter, asleep};
+use crate::file::File;
 use crate::fs::tree::RunningText;
 use crate::fs::{FsView, Location};
 use crate::mm::AddressSpace;
@@ -193,6 +195,17 @@ impl Process {
     /// Sets the address space; returns the old one.
     pub fn set_address_space(&self, new: Arc<AddressSpace>) -> Arc<AddressSpace> {
         core::mem::replace(&mut *self.address_space.write(), new)
+    }
+
+    /// The file behind a descriptor; `EBADF`.
+    #[inline]
+    pub fn file(&self, fd: Fd) -> Result<Arc<dyn File>> {
+        self.files.read().get(fd)
+    }
+
+    /// Takes a descriptor out; see [`FileTable::remove`].
+    pub fn remove_file(&self, fd: Fd) -> Result<Arc<dyn File>> {
+        self.files.read().remove(fd)
     }
 
     /// The descriptor table.

@@ -21,7 +21,7 @@ const UTIME_OMIT: i64 = (1 << 30) - 2;
 /// The place behind a descriptor. O_PATH refers to a file without opening it: `EBADF`. What has no place (a pipe, a socket)
 /// cannot be changed: `EPERM`.
 fn place_of(ctx: &Context, fd: Fd) -> Result<Location> {
-    let file = ctx.process().files().get(fd)?;
+    let file = ctx.process().file(fd)?;
     if file.status().get().contains(crate::file::OpenFlags::PATH) {
         return Err(Errno::EBADF);
     }

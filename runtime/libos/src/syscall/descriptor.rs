@@ -18,7 +18,7 @@ pub fn sys_dup(ctx: &Context, fd: Fd) -> Result<usize> {
 /// dup2(2).
 pub fn sys_dup2(ctx: &Context, old: Fd, new: Fd) -> Result<usize> {
     if old == new {
-        ctx.process().files().get(old)?;
+        ctx.process().file(old)?;
         return Ok(new.0 as usize);
     }
     replace(ctx, old, new, false)

@@ -45,7 +45,7 @@ impl DirectorySink for Entries {
 const GATHER_LIMIT: usize = 64 * 1024;
 
 fn read_entries(ctx: &Context, fd: Fd, at: Addr, size: u32, wide: bool) -> Result<usize> {
-    let file = ctx.process().files().get(fd)?;
+    let file = ctx.process().file(fd)?;
     let mut entries =
         Entries { bytes: Vec::new(), room: (size as usize).min(GATHER_LIMIT), wide, refused: false };
     file.read_directory(&mut entries)?;
@@ -68,7 +68,7 @@ pub fn sys_getdents(ctx: &Context, fd: Fd, at: Addr, size: u32) -> Result<usize>
 
 /// lseek(2).
 pub fn sys_lseek(ctx: &Context, fd: Fd, offset: i64, whence: u32) -> Result<usize> {
-    let file = ctx.process().files().get(fd)?;
+    let file = ctx.process().file(fd)?;
     let whence = match whence {
         0 => Whence::Start,
         1 => Whence::Current,

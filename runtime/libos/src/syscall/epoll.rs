@@ -77,7 +77,7 @@ fn wait(ctx: &Context, epoll: Fd, events: Addr, count: i32, deadline: Deadline) 
         return Err(Errno::EINVAL);
     }
     casemate_platform::user::check_range(events.0, count as usize * EVENT_SIZE)?;
-    let watcher = as_epoll(ctx.process().files().get(epoll)?)?;
+    let watcher = as_epoll(ctx.process().file(epoll)?)?;
     let reports = watcher.wait(count as usize, deadline)?;
     let mut bytes = Vec::with_capacity(reports.len() * EVENT_SIZE);
     for report in &reports {

@@ -29,7 +29,7 @@ const STRINGS_LIMIT: usize = 2 << 20;
 /// execve(2).
 pub fn sys_execve(ctx: &Context, path: PathAddr, arguments: Addr, environment: Addr) -> Result<usize> {
     let path = read_path(path.0)?;
-    execute(ctx, path, arguments, environment)
+    execute(ctx, path.to_vec(), arguments, environment)
 }
 
 /// execveat(2).

@@ -19,7 +19,7 @@ pub fn sys_flock(ctx: &Context, fd: Fd, operation: u32) -> Result<usize> {
         other if other & raw::LOCK_MAND != 0 => return Ok(0),
         _ => return Err(Errno::EINVAL),
     };
-    let file = ctx.process().files().get(fd)?;
+    let file = ctx.process().file(fd)?;
     if file.status().get().contains(OpenFlags::PATH) {
         return Err(Errno::EBADF);
     }

@@ -47,7 +47,7 @@ pub fn sys_mmap(
     if !offset.is_multiple_of(PAGE) {
         return Err(Errno::EINVAL);
     }
-    let file = if flags & raw::MAP_ANONYMOUS == 0 { Some(ctx.process().files().get(fd)?) } else { None };
+    let file = if flags & raw::MAP_ANONYMOUS == 0 { Some(ctx.process().file(fd)?) } else { None };
     if flags & raw::MAP_HUGETLB != 0 {
         return Err(if file.is_some() { Errno::EINVAL } else { Errno::ENOMEM });
     }

@@ -4,8 +4,8 @@ use alloc::sync::Arc;
 
 use crate::errno::{Errno, Result};
 use crate::file::{File, OpenFlags};
-use crate::fs::open::{How, open};
-use crate::fs::resolve::base;
+use crate::fs::open::{How, open, open_found};
+use crate::fs::resolve::{self, base, credentials};
 use crate::fs::walk::{Resolve, Walk};
 use crate::process::{Context, Fd};
 use crate::user_space::{self, Addr, read_path};
@@ -17,15 +17,32 @@ const HERE: Fd = Fd(-100);
 
 fn open_at(ctx: &Context, directory: Fd, path: PathAddr, how: How, resolve: Resolve) -> Result<usize> {
     let path = read_path(path.0)?;
-    let view = ctx.process().fs.read().clone();
-    let credentials = ctx.process().credentials.read().clone();
-    let from_root = path.first() == Some(&b'/') && !resolve.contains(Resolve::IN_ROOT);
-    let start = if from_root { view.root() } else { base(ctx, directory)? };
-    let mut walk = Walk::limited(view.root(), &start, &credentials, resolve);
-    let how = How { permissions: how.permissions & !view.umask(), ..how };
-    let file: Arc<dyn File> = open(&mut walk, start, &path, how)?;
+    let file = if resolve.is_empty() && how.opens_what_is_there() {
+        let found = resolve::at(ctx, directory, &path, !how.flags.contains(OpenFlags::NO_FOLLOW))?;
+        open_found(&found, how, &credentials(ctx))?
+    } else {
+        walk_and_open(ctx, directory, &path, how, resolve)?
+    };
     let fd = ctx.process().files().add(file, how.flags.contains(OpenFlags::CLOSE_ON_EXEC))?;
     Ok(fd.0 as usize)
+}
+
+fn walk_and_open(
+    ctx: &Context,
+    directory: Fd,
+    path: &[u8],
+    how: How,
+    resolve: Resolve,
+) -> Result<Arc<dyn File>> {
+    let view = ctx.process().fs.read().clone();
+    let credentials = credentials(ctx);
+    let root = view.root();
+    let from_root = path.first() == Some(&b'/') && !resolve.contains(Resolve::IN_ROOT);
+    let base = if from_root { None } else { Some(base(ctx, directory)?) };
+    let start = base.as_ref().unwrap_or(&root);
+    let mut walk = Walk::limited(&root, start, &credentials, resolve);
+    let how = How { permissions: how.permissions & !view.umask(), ..how };
+    open(&mut walk, start, path, how)
 }
 
 fn how(flags: u32, mode: u32) -> How {

@@ -1,7 +1,5 @@
 //! access, readlink, getcwd, chdir, fchdir.
 
-use alloc::vec::Vec;
-
 use crate::errno::{Errno, Result};
 use crate::fs::{Location, access, resolve};
 use crate::process::{Context, Credentials, Fd};
@@ -32,7 +30,7 @@ pub fn sys_faccessat2(ctx: &Context, directory: Fd, path: PathAddr, mode: u32, f
     }
     let path = read_path(path.0)?;
     let found = if path.is_empty() && flags & EMPTY_PATH != 0 && directory != HERE {
-        let file = ctx.process().files().get(directory)?;
+        let file = ctx.process().file(directory)?;
         match file.location() {
             Some(location) => location.clone(),
             // A pipe or socket: its owner is the caller.
@@ -66,7 +64,7 @@ pub fn sys_readlinkat(ctx: &Context, directory: Fd, path: PathAddr, at: Addr, si
     }
     let path = read_path(path.0)?;
     let found = if path.is_empty() && directory != HERE {
-        let file = ctx.process().files().get(directory)?;
+        let file = ctx.process().file(directory)?;
         let location = file.location().cloned().ok_or(Errno::ENOENT)?;
         if location.kind() == FileType::Symlink { location } else { return Err(Errno::ENOENT) }
     } else {
@@ -108,12 +106,11 @@ fn enter(ctx: &Context, place: Location) -> Result<usize> {
 
 /// chdir(2).
 pub fn sys_chdir(ctx: &Context, path: PathAddr) -> Result<usize> {
-    let path: Vec<u8> = read_path(path.0)?;
-    enter(ctx, resolve::at(ctx, HERE, &path, true)?)
+    enter(ctx, resolve::at(ctx, HERE, &read_path(path.0)?, true)?)
 }
 
 /// fchdir(2).
 pub fn sys_fchdir(ctx: &Context, fd: Fd) -> Result<usize> {
-    let file = ctx.process().files().get(fd)?;
+    let file = ctx.process().file(fd)?;
     enter(ctx, file.location().cloned().ok_or(Errno::ENOTDIR)?)
 }

@@ -23,7 +23,7 @@ pub fn sys_pidfd_open(ctx: &Context, pid: i32, flags: u32) -> Result<usize> {
 
 /// The process that a pidfd stands for, or `EBADF`.
 fn with_pidfd<T>(ctx: &Context, fd: Fd, act: impl FnOnce(&PidFile) -> Result<T>) -> Result<T> {
-    let file: Arc<dyn File> = ctx.process().files().get(fd)?;
+    let file: Arc<dyn File> = ctx.process().file(fd)?;
     act(file.as_any().downcast_ref::<PidFile>().ok_or(Errno::EBADF)?)
 }
 

@@ -27,7 +27,7 @@ fn file(ctx: &Context, fd: Fd, write: bool, offset: Option<u64>) -> Result<Arc<d
     if offset.is_some() {
         return with_positions(ctx, fd, write);
     }
-    let file = ctx.process().files().get(fd)?;
+    let file = ctx.process().file(fd)?;
     let flags = file.status().get();
     let allowed = if write { flags.writable() } else { flags.readable() };
     if allowed { Ok(file) } else { Err(Errno::EBADF) }

@@ -173,7 +173,7 @@ fn pidfd_target(ctx: &Context, fd: Fd, busy: &mut Option<Errno>) -> Result<u32> 
     if fd.0 < 0 {
         return Err(Errno::EINVAL);
     }
-    let file = ctx.process().files().get(fd)?;
+    let file = ctx.process().file(fd)?;
     let pidfd = file.as_any().downcast_ref::<PidFile>().ok_or(Errno::EBADF)?;
     *busy = file.status().nonblocking().then_some(Errno::EAGAIN);
     Ok(pidfd.pid)

@@ -9,18 +9,18 @@ use crate::process::{Context, Fd};
 use crate::user_space::Addr;
 
 fn readable(ctx: &Context, fd: Fd) -> Result<Arc<dyn File>> {
-    let file = ctx.process().files().get(fd)?;
+    let file = ctx.process().file(fd)?;
     if file.status().get().readable() { Ok(file) } else { Err(Errno::EBADF) }
 }
 
 fn writable(ctx: &Context, fd: Fd) -> Result<Arc<dyn File>> {
-    let file = ctx.process().files().get(fd)?;
+    let file = ctx.process().file(fd)?;
     if file.status().get().writable() { Ok(file) } else { Err(Errno::EBADF) }
 }
 
 /// A file for a call with an offset. That it has positions at all is asked before what it was opened for: `ESPIPE`.
 pub fn with_positions(ctx: &Context, fd: Fd, write: bool) -> Result<Arc<dyn File>> {
-    let file = ctx.process().files().get(fd)?;
+    let file = ctx.process().file(fd)?;
     let flags = file.status().get();
     let allowed = if write { flags.writable() } else { flags.readable() };
     match allowed {
@@ -81,7 +81,7 @@ pub fn sys_writev(ctx: &Context, fd: Fd, vector: Addr, count: usize) -> Result<u
 
 /// close(2).
 pub fn sys_close(ctx: &Context, fd: Fd) -> Result<usize> {
-    let file = ctx.process().files().remove(fd)?;
+    let file = ctx.process().remove_file(fd)?;
     file.closing(ctx.process());
     Ok(0)
 }

@@ -73,7 +73,7 @@ pub fn sys_socketpair(ctx: &Context, domain: u32, kind: u32, protocol: u32, at: 
 
 /// The file behind a socket's descriptor; whether it is a socket is asked where it is used.
 pub(super) fn get(ctx: &Context, fd: Fd) -> Result<Arc<dyn File>> {
-    let file = ctx.process().files().get(fd)?;
+    let file = ctx.process().file(fd)?;
     if file.status().get().contains(OpenFlags::PATH) { Err(Errno::EBADF) } else { Ok(file) }
 }
 

@@ -17,7 +17,7 @@ const ALL_FLAGS: u32 = 0xf;
 const STEP: usize = 65_536;
 
 fn open(ctx: &Context, fd: Fd, writes: bool) -> Result<Arc<dyn File>> {
-    let file = ctx.process().files().get(fd)?;
+    let file = ctx.process().file(fd)?;
     let flags = file.status().get();
     let usable = if writes { flags.writable() } else { flags.readable() };
     if usable { Ok(file) } else { Err(Errno::EBADF) }
@@ -139,7 +139,7 @@ pub fn sys_vmsplice(ctx: &Context, fd: Fd, vector: Addr, count: usize, flags: u3
     if flags & !ALL_FLAGS != 0 {
         return Err(Errno::EINVAL);
     }
-    let file = ctx.process().files().get(fd)?;
+    let file = ctx.process().file(fd)?;
     let pipe = as_pipe(&file).ok_or(Errno::EBADF)?;
     let segments: Vec<_> = read_segments(vector, count)?;
     if file.status().get().writable() {

@@ -65,7 +65,7 @@ fn look(ctx: &Context, directory: Fd, path: PathAddr, flags: u32) -> Result<Stat
     let path =
         if flags & EMPTY_PATH != 0 && path.0.is_null() { Default::default() } else { read_path(path.0)? };
     if path.is_empty() && flags & EMPTY_PATH != 0 && directory != HERE {
-        return ctx.process().files().get(directory)?.stat();
+        return ctx.process().file(directory)?.stat();
     }
     if path.is_empty() && flags & EMPTY_PATH != 0 {
         return ctx.process().fs.read().cwd().stat();
@@ -85,7 +85,7 @@ pub fn sys_lstat(ctx: &Context, path: PathAddr, at: Addr) -> Result<usize> {
 
 /// fstat(2).
 pub fn sys_fstat(ctx: &Context, fd: Fd, at: Addr) -> Result<usize> {
-    write_stat(at, &ctx.process().files().get(fd)?.stat()?)
+    write_stat(at, &ctx.process().file(fd)?.stat()?)
 }
 
 /// newfstatat(2).

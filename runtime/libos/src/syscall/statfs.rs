@@ -25,7 +25,7 @@ pub fn sys_statfs(ctx: &Context, path: PathAddr, at: Addr) -> Result<usize> {
 
 /// fstatfs(2).
 pub fn sys_fstatfs(ctx: &Context, fd: Fd, at: Addr) -> Result<usize> {
-    let file = ctx.process().files().get(fd)?;
+    let file = ctx.process().file(fd)?;
     if let Some(place) = file.location() {
         return write_place(place, at);
     }

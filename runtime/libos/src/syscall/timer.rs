@@ -173,7 +173,7 @@ pub fn sys_timerfd_settime(ctx: &Context, fd: Fd, flags: u32, new: Addr, old: Ad
         return Err(Errno::EINVAL);
     }
     let setting = setting()?;
-    let file = ctx.process().files().get(fd)?;
+    let file = ctx.process().file(fd)?;
     let timer = file.as_any().downcast_ref::<TimerFile>().ok_or(Errno::EINVAL)?;
     let before = timer.set(setting, flags & TFD_TIMER_ABSTIME != 0)?;
     if !old.is_null() {
@@ -184,7 +184,7 @@ pub fn sys_timerfd_settime(ctx: &Context, fd: Fd, flags: u32, new: Addr, old: Ad
 
 /// timerfd_gettime(2).
 pub fn sys_timerfd_gettime(ctx: &Context, fd: Fd, at: Addr) -> Result<usize> {
-    let file = ctx.process().files().get(fd)?;
+    let file = ctx.process().file(fd)?;
     let timer = file.as_any().downcast_ref::<TimerFile>().ok_or(Errno::EINVAL)?;
     write_setting(at, timer.get()).map(|()| 0)
 }

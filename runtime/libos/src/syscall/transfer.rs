@@ -22,7 +22,7 @@ use crate::user_space::{self, Addr, read_path};
 const STEP: usize = 64 * 1024;
 
 fn open_file(ctx: &Context, fd: Fd) -> Result<Arc<dyn File>> {
-    let file = ctx.process().files().get(fd)?;
+    let file = ctx.process().file(fd)?;
     if file.status().get().contains(OpenFlags::PATH) { Err(Errno::EBADF) } else { Ok(file) }
 }
 

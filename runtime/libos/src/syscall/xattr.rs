@@ -29,7 +29,7 @@ impl Object {
             Object::Path(path) => resolve::at(ctx, WORKING_DIRECTORY, &read_path(path.0)?, true),
             Object::Link(path) => resolve::at(ctx, WORKING_DIRECTORY, &read_path(path.0)?, false),
             Object::Descriptor(fd) => {
-                let file = ctx.process().files().get(fd)?;
+                let file = ctx.process().file(fd)?;
                 if file.status().get().contains(OpenFlags::PATH) {
                     return Err(Errno::EBADF);
                 }

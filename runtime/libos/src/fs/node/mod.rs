@@ -22,10 +22,11 @@ use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::*};
 use casemate_platform::sync::{Mutex, RwLock, RwLockWriteGuard};
 use hashbrown::HashMap;
 
-use super::cache;
 use super::inode::{Inode, NewInode};
 use super::mount::Mount;
+use super::{access, cache, walk};
 use crate::errno::{Errno, Result};
+use crate::process::Credentials;
 use crate::stat::{FileType, Stat};
 
 /// A reference to a place in the tree; cheap to clone.
@@ -226,6 +227,33 @@ impl Location {
         let found = self.load(&mut self.names.write(), name);
         cache::shrink_if_full();
         found
+    }
+
+    /// Goes down `path` as far as cached names lead: where that is, and what is left of the path; `None` if it leads nowhere.
+    /// At most `depth` names. Nothing here waits or asks an inode for a name: what is not known, a link, `..`, a directory that
+    /// must not be searched and one that is being changed all end the descent before them. `ENOENT` for a name known to be missing.
+    ///
+    /// Each directory stays locked until the end, which keeps the nodes below it alive without counting references. That cannot
+    /// lock up: a lock that somebody has is not waited for.
+    pub(super) fn descend<'p>(
+        &self,
+        path: &'p [u8],
+        credentials: &Credentials,
+        depth: usize,
+    ) -> Result<Option<(Location, &'p [u8])>> {
+        let (name, rest) = walk::split(path);
+        let leads_on = !name.is_empty() && depth > 0 && self.caches_names && self.kind == FileType::Directory;
+        if !leads_on || access::check(self, credentials, access::EXECUTE).is_err() {
+            return Ok(None);
+        }
+        let Some(names) = self.names.try_read() else { return Ok(None) };
+        let child = match names.get(name) {
+            Some(Entry::Present(child)) if child.kind != FileType::Symlink => child,
+            Some(Entry::Missing) => return Err(Errno::ENOENT),
+            _ => return Ok(None),
+        };
+        let further = child.descend(rest, credentials, depth - 1)?;
+        Ok(Some(further.unwrap_or_else(|| (child.clone(), rest))))
     }
 
     /// Looks a name up in the locked cache, then in the inode.

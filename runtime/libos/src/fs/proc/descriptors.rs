@@ -40,7 +40,7 @@ impl Folder for Descriptors {
         let number = parse_number(name).and_then(|number| i32::try_from(number).ok()).ok_or(Errno::ENOENT)?;
         let process = self.task.process().map_err(|_| Errno::ENOENT)?;
         let fd = Fd(number);
-        let file = process.files().get(fd).map_err(|_| Errno::ENOENT)?;
+        let file = process.file(fd).map_err(|_| Errno::ENOENT)?;
         let credentials = process.credentials.read().clone();
         let task = self.task;
         let object = if self.kind == FileType::Symlink {
@@ -63,7 +63,7 @@ impl Folder for Descriptors {
 
 fn file(task: Task, fd: Fd) -> Result<Arc<dyn File>> {
     let process = task.process().map_err(|_| Errno::ENOENT)?;
-    process.files().get(fd).map_err(|_| Errno::ENOENT)
+    process.file(fd).map_err(|_| Errno::ENOENT)
 }
 
 fn describe(task: Task, fd: Fd) -> Result<Vec<u8>> {

@@ -91,7 +91,7 @@ fn machine() -> (Location, Arc<Process>) {
 }
 
 fn find(root: &Location, path: &str, follow: bool) -> Result<Location> {
-    Walk::new(root.clone(), &Credentials::default()).find(root.clone(), path.as_bytes(), follow)
+    Walk::new(root, &Credentials::default()).find(root, path.as_bytes(), follow)
 }
 
 fn open(root: &Location, path: &str) -> Arc<dyn File> {

@@ -99,15 +99,16 @@ impl Content {
         self.state.read().size
     }
 
-    /// Allocated blocks of 512 bytes.
-    pub fn blocks(&self) -> u64 {
+    /// Size in bytes, and allocated blocks of 512 bytes.
+    pub fn extent(&self) -> (u64, u64) {
         let state = self.state.read();
         let image_pages = state.image_size.div_ceil(PAGE);
         let beyond = match image_pages {
+            _ if state.written.is_empty() => 0,
             0 => state.written.len(),
             _ => state.written.range(image_pages..).count(),
         } as u64;
-        (image_pages + beyond) * (PAGE / 512)
+        (state.size, (image_pages + beyond) * (PAGE / 512))
     }
 
     /// The image file below.

@@ -229,11 +229,11 @@ impl Inode for TreeInode {
 
     fn stat(&self) -> Result<Stat> {
         let attributes = *self.attributes.lock();
-        let (size, blocks, special_device) = match &self.body {
-            Body::Regular(content) => (content.size(), content.blocks(), 0),
-            Body::Directory { .. } => (4096, 8, 0),
-            Body::Symlink(_) => (self.target()?.len() as u64, 0, 0),
-            Body::Special(_, device) => (0, 0, *device),
+        let ((size, blocks), special_device) = match &self.body {
+            Body::Regular(content) => (content.extent(), 0),
+            Body::Directory { .. } => ((4096, 8), 0),
+            Body::Symlink(_) => ((self.target()?.len() as u64, 0), 0),
+            Body::Special(_, device) => ((0, 0), *device),
         };
         Ok(Stat {
             device: self.tree.device,

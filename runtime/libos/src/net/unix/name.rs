@@ -92,7 +92,7 @@ fn bind_path(endpoint: &Arc<Endpoint>, path: &[u8]) -> Result<Vec<u8>> {
     let process = current_process();
     let view = process.fs.read().clone();
     let credentials = process.credentials.read().clone();
-    let end = Walk::new(view.root(), &credentials).find_end(view.cwd(), path)?;
+    let end = Walk::new(&view.root(), &credentials).find_end(&view.cwd(), path)?;
     let name = end.name(Errno::EADDRINUSE)?;
     access::check_change(&end.directory, &credentials)?;
     let new = NewInode {
@@ -120,7 +120,7 @@ pub fn find(address: &[u8]) -> Result<Arc<Endpoint>> {
             let process = current_process();
             let view = process.fs.read().clone();
             let credentials = process.credentials.read().clone();
-            let found = Walk::new(view.root(), &credentials).find(view.cwd(), path, true)?;
+            let found = Walk::new(&view.root(), &credentials).find(&view.cwd(), path, true)?;
             access::check(&found, &credentials, access::WRITE)?;
             if found.kind() != FileType::Socket {
                 return Err(Errno::ECONNREFUSED);
