@@ -2,6 +2,7 @@
 //! (file mappings come in on first touch), then tries again, then is `EFAULT`. Call with no lock held.
 
 use alloc::vec::Vec;
+use core::ffi::CStr;
 use core::ops::Deref;
 
 use casemate_platform::PAGE_SIZE as PAGE;
@@ -112,6 +113,11 @@ pub fn read_string(from: Addr, limit: usize) -> Result<Option<Vec<u8>>> {
     read_string_after(from, Vec::new(), limit)
 }
 
+/// Bytes before the first NUL.
+fn text_length(bytes: &[u8]) -> Option<usize> {
+    CStr::from_bytes_until_nul(bytes).ok().map(CStr::count_bytes)
+}
+
 /// Goes on with a string of which the first bytes have been read.
 fn read_string_after(from: Addr, mut text: Vec<u8>, limit: usize) -> Result<Option<Vec<u8>>> {
     let mut chunk = [0u8; 256];
@@ -120,7 +126,7 @@ fn read_string_after(from: Addr, mut text: Vec<u8>, limit: usize) -> Result<Opti
         // Never across a page end: what lies behind the NUL may not be mapped.
         let step = (PAGE - (at as usize & (PAGE - 1))).min(chunk.len()).min(limit + 1 - text.len());
         copy_in(&mut chunk[..step], Addr(at))?;
-        if let Some(end) = chunk[..step].iter().position(|&byte| byte == 0) {
+        if let Some(end) = text_length(&chunk[..step]) {
             text.extend_from_slice(&chunk[..end]);
             return Ok(Some(text));
         }
@@ -135,7 +141,7 @@ fn read_string_after(from: Addr, mut text: Vec<u8>, limit: usize) -> Result<Opti
 pub const PATH_LIMIT: usize = 4095;
 
 /// Paths up to this length are kept on the stack.
-const SHORT_PATH: usize = 64;
+pub const SHORT_PATH: usize = 64;
 
 /// A path argument.
 pub enum PathText {
@@ -169,7 +175,7 @@ pub fn read_path(from: Addr) -> Result<PathText> {
     // As in `read_string_after`.
     let step = (PAGE - (from.0 as usize & (PAGE - 1))).min(SHORT_PATH);
     copy_in(&mut bytes[..step], from)?;
-    match bytes[..step].iter().position(|&byte| byte == 0) {
+    match text_length(&bytes[..step]) {
         Some(end) => Ok(PathText::Short(bytes, end)),
         None => {
             let text = read_string_after(from, bytes[..step].to_vec(), PATH_LIMIT)?;

@@ -17,6 +17,7 @@ pub mod node;
 pub mod open;
 pub mod page;
 pub mod proc;
+pub mod recent;
 pub mod resolve;
 pub mod start;
 pub mod statfs;

@@ -5,6 +5,7 @@ use alloc::sync::Arc;
 use linux_raw_sys::general as raw;
 
 use super::Location;
+use super::recent::Moment;
 use super::walk::{DESCENT_LIMIT, End, Walk};
 use crate::errno::{Errno, Result};
 use crate::process::{Context, Credentials, Fd};
@@ -20,7 +21,7 @@ pub fn credentials(ctx: &Context) -> Arc<Credentials> {
 /// Where relative paths of this `dirfd` begin: `EBADF`; `ENOTDIR` for a descriptor that has no place in the tree.
 pub fn base(ctx: &Context, dirfd: Fd) -> Result<Location> {
     if dirfd == WORKING_DIRECTORY {
-        return Ok(ctx.process().fs.read().cwd());
+        return Ok(ctx.process().fs.cwd());
     }
     let file = ctx.process().file(dirfd)?;
     file.location().cloned().ok_or(Errno::ENOTDIR)
@@ -38,7 +39,7 @@ fn descend<'p>(ctx: &Context, dirfd: Fd, path: &'p [u8]) -> Result<Progress<'p>>
     if !absolute && dirfd != WORKING_DIRECTORY {
         return Ok(Progress { at: base(ctx, dirfd)?, rest: path });
     }
-    let view = ctx.process().fs.read();
+    let view = &ctx.process().fs;
     let start = if absolute { view.locked_root() } else { view.locked_cwd() };
     let credentials = ctx.process().credentials.read();
     let (at, rest) =
@@ -48,12 +49,24 @@ fn descend<'p>(ctx: &Context, dirfd: Fd, path: &'p [u8]) -> Result<Progress<'p>>
 
 /// The place that `path` names; `follow`: a link at its end is followed. An empty path is `ENOENT`.
 pub fn at(ctx: &Context, dirfd: Fd, path: &[u8], follow: bool) -> Result<Location> {
-    let Progress { at, rest } = descend(ctx, dirfd, path)?;
-    if rest.is_empty() {
-        return Ok(at);
+    let by_process = dirfd == WORKING_DIRECTORY || path.first() == Some(&b'/');
+    if by_process && let Some(place) = ctx.recent.borrow().find(path, follow) {
+        return Ok(place);
     }
-    let root = ctx.process().fs.read().root();
-    Walk::new(&root, &credentials(ctx)).find_from(at, rest, follow)
+    let begun = Moment::now();
+    let Progress { at, rest } = descend(ctx, dirfd, path)?;
+    let (place, lasting) = if rest.is_empty() {
+        (at, true)
+    } else {
+        let root = ctx.process().fs.root();
+        let credentials = credentials(ctx);
+        let mut walk = Walk::new(&root, &credentials);
+        (walk.find_from(at, rest, follow)?, walk.is_lasting())
+    };
+    if by_process && lasting {
+        ctx.recent.borrow_mut().note(begun, path, follow, &place);
+    }
+    Ok(place)
 }
 
 /// As [`at`], with the AT_* flags of a call: AT_SYMLINK_NOFOLLOW, AT_SYMLINK_FOLLOW where `follow` says nothing else, and
@@ -68,7 +81,7 @@ pub fn at_with(ctx: &Context, dirfd: Fd, path: &[u8], flags: u32, follow: bool) 
 
 /// The directory that the last component of `path` lies in, and that component.
 pub fn parent(ctx: &Context, dirfd: Fd, path: &[u8]) -> Result<End> {
-    let root = ctx.process().fs.read().root();
+    let root = ctx.process().fs.root();
     // An absolute path does not look at `dirfd`.
     let start = match path.first() {
         Some(b'/') => None,

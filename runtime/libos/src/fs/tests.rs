@@ -16,7 +16,9 @@ use super::image::{Image, ImageData, Storage};
 use super::inode::{AttributeChange, NewInode, NewKind};
 use super::mount::Mount;
 use super::node::{Location, RenameHow};
+use super::recent::{Moment, Recent};
 use super::tree::Tree;
+use super::view::FsView;
 use super::walk::Walk;
 use crate::errno::{Errno, Result};
 use crate::file::{DirectorySink, File, OpenFlags, Whence};
@@ -314,4 +316,55 @@ fn a_changed_inode_is_remembered_when_nobody_uses_it() {
     find(&root, "/usr/bin").unwrap().shrink();
     find(&root, "/usr").unwrap().shrink();
     assert_eq!(find(&root, "/usr/bin/tool").unwrap().stat().unwrap().permissions, 0o4711);
+}
+
+#[test]
+fn a_remembered_place_is_void_after_every_change_that_could_move_it() {
+    let (root, _) = image();
+    let (usr, bin) = (find(&root, "/usr").unwrap(), find(&root, "/usr/bin").unwrap());
+    let (path, mut recent) = (&b"/usr/bin/tool"[..], Recent::default());
+    let mut remembered_after = |change: &mut dyn FnMut()| {
+        let place = find(&root, "/usr/bin/big").unwrap();
+        // Any thread may change the tree of another test meanwhile.
+        while recent.find(path, true).is_none() {
+            recent.note(Moment::now(), path, true, &place);
+        }
+        assert!(recent.find(path, false).is_none() && recent.find(b"/usr/bin/too", true).is_none());
+        change();
+        recent.find(path, true).is_some()
+    };
+    let view = FsView::new(root.clone(), root.clone(), 0);
+    let set = |place: &Location, change: AttributeChange| place.inode().set(&change).unwrap();
+    let permissions = AttributeChange { permissions: Some(0o700), ..Default::default() };
+    let owner = AttributeChange { uid: Some(7), ..Default::default() };
+    assert!(!remembered_after(&mut || bin.remove(b"tool", false, |_| Ok(())).unwrap()));
+    assert!(!remembered_after(&mut || {
+        bin.rename(b"big", &usr, b"big", RenameHow::Replace, |_, _| Ok(())).unwrap();
+        usr.rename(b"big", &bin, b"big", RenameHow::Replace, |_, _| Ok(())).unwrap();
+    }));
+    assert!(!remembered_after(&mut || set(&usr, permissions)));
+    assert!(!remembered_after(&mut || set(&usr, owner)));
+    assert!(!remembered_after(&mut || view.set_root(usr.clone())));
+    assert!(!remembered_after(&mut || view.set_cwd(usr.clone())));
+    assert!(!remembered_after(&mut || assert!(bin.shrink() > 0)));
+    assert!(!remembered_after(&mut || {
+        let tree = Tree::new(None);
+        let mount = Mount::new(tree.device(), "tmpfs", b"tmpfs", false);
+        usr.mount_at(b"bin", tree.root(0o755).unwrap(), mount);
+    }));
+}
+
+#[test]
+fn a_remembered_place_is_not_kept_alive_and_one_found_too_late_not_remembered() {
+    let (root, _) = image();
+    let (mut recent, begun) = (Recent::default(), Moment::now());
+    let tmp = find(&root, "/tmp").unwrap();
+    let made = tmp.create(b"made", &new(NewKind::Regular)).unwrap();
+    let inode = Arc::downgrade(made.inode());
+    recent.note(Moment::now(), b"/tmp/made", true, &made);
+    tmp.remove(b"made", false, |_| Ok(())).unwrap();
+    drop(made);
+    assert!(inode.upgrade().is_none());
+    recent.note(begun, b"/tmp", true, &tmp);
+    assert!(recent.find(b"/tmp", true).is_none());
 }

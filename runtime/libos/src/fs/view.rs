@@ -5,6 +5,16 @@ use core::sync::atomic::{AtomicU32, Ordering::*};
 use casemate_platform::sync::{RwLock, RwLockReadGuard};
 
 use super::node::Location;
+use super::recent;
+
+fn replace(place: &RwLock<Location>, new: Location) {
+    let mut held = place.write();
+    let old = core::mem::replace(&mut *held, new);
+    recent::changed();
+    drop(held);
+    // Its drop may take locks.
+    drop(old);
+}
 
 /// Root, working directory and umask; threads of a process share it.
 pub struct FsView {
@@ -46,14 +56,12 @@ impl FsView {
 
     /// chroot(2).
     pub fn set_root(&self, root: Location) {
-        let old = core::mem::replace(&mut *self.root.write(), root);
-        drop(old);
+        replace(&self.root, root);
     }
 
     /// chdir(2).
     pub fn set_cwd(&self, cwd: Location) {
-        let old = core::mem::replace(&mut *self.cwd.write(), cwd);
-        drop(old);
+        replace(&self.cwd, cwd);
     }
 
     /// The file mode creation mask.

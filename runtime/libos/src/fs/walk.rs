@@ -39,6 +39,8 @@ pub struct Walk<'a> {
     credentials: &'a Credentials,
     resolve: Resolve,
     links: u32,
+    /// All steps were in directories that cache names.
+    lasting: bool,
 }
 
 /// The last component of a path, not looked up.
@@ -83,7 +85,7 @@ pub(super) fn split(path: &[u8]) -> (&[u8], &[u8]) {
 impl<'a> Walk<'a> {
     /// A walk under `root` with these rights.
     pub fn new(root: &'a Location, credentials: &'a Credentials) -> Walk<'a> {
-        Walk { root, credentials, resolve: Resolve::empty(), links: 0 }
+        Walk { root, credentials, resolve: Resolve::empty(), links: 0, lasting: true }
     }
 
     /// A walk limited as openat2(2) says; `start` is where relative paths begin.
@@ -94,7 +96,12 @@ impl<'a> Walk<'a> {
         resolve: Resolve,
     ) -> Walk<'a> {
         let inside = resolve.intersects(Resolve::BENEATH | Resolve::IN_ROOT);
-        Walk { root: if inside { start } else { root }, credentials, resolve, links: 0 }
+        Walk { root: if inside { start } else { root }, credentials, resolve, links: 0, lasting: true }
+    }
+
+    /// Whether what was found stays there until somebody says that something changed ([`super::recent`]).
+    pub fn is_lasting(&self) -> bool {
+        self.lasting
     }
 
     /// Whose rights count.
@@ -124,6 +131,7 @@ impl<'a> Walk<'a> {
                 return if may_end { Ok(at) } else { Err(Errno::ENOTDIR) };
             }
             self.check_search(&at)?;
+            self.lasting &= at.caches_names();
             let next = self.step(&at, name)?;
             at = if next.kind() == FileType::Symlink && (follow || !after.is_empty()) {
                 self.follow(&at, &next)?
@@ -226,7 +234,10 @@ impl<'a> Walk<'a> {
         }
         match link.inode().follow()? {
             LinkTarget::Path(path) => self.find(directory, &path, true),
-            LinkTarget::Place(place) => self.admit_jump(link, place),
+            LinkTarget::Place(place) => {
+                self.lasting = false;
+                self.admit_jump(link, place)
+            }
         }
     }
 

@@ -166,7 +166,7 @@ fn new_process(
         signals.reset_handlers();
     }
     let files = parent.files();
-    let fs = parent.fs.read().clone();
+    let fs = parent.fs.clone();
     let parts = ProcessParts {
         address_space: parent.address_space(),
         files: if flags.contains(CloneFlags::FILES) { files } else { Arc::new(files.duplicate()) },

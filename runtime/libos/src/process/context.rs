@@ -6,6 +6,7 @@ use core::cell::RefCell;
 use casemate_platform::context::UserContext;
 
 use super::{Process, Thread};
+use crate::fs::recent::Recent;
 
 /// The calling thread with its registers, given to every call handler.
 pub struct Context<'a> {
@@ -13,6 +14,8 @@ pub struct Context<'a> {
     pub thread: &'a Arc<Thread>,
     /// Its registers. Most handlers leave them alone; sigreturn, execve and clone edit or copy them.
     pub registers: &'a RefCell<UserContext>,
+    /// Where its paths led last.
+    pub recent: &'a RefCell<Recent>,
 }
 
 impl Context<'_> {

@@ -39,7 +39,7 @@ pub struct Process {
     address_space: RwLock<Arc<AddressSpace>>,
     files: RwLock<Arc<FileTable>>,
     /// Root, working directory, umask.
-    pub fs: RwLock<Arc<FsView>>,
+    pub fs: Arc<FsView>,
     /// Ids.
     pub credentials: RwLock<Arc<Credentials>>,
     /// Handlers and pending signals.
@@ -164,7 +164,7 @@ impl Process {
             threads: Mutex::new(Vec::new()),
             address_space: RwLock::new(parts.address_space),
             files: RwLock::new(parts.files),
-            fs: RwLock::new(parts.fs),
+            fs: parts.fs,
             credentials: RwLock::new(parts.credentials),
             signals: parts.signals,
             exit_state: Mutex::new(None),

@@ -19,7 +19,8 @@ pub fn run(thread: &Arc<Thread>, registers: UserContext) {
     thread.cpu.wake();
     thread.enter_stage();
     let registers = RefCell::new(registers);
-    let context = Context { thread, registers: &registers };
+    let recent = RefCell::default();
+    let context = Context { thread, registers: &registers, recent: &recent };
     while !thread.must_end() {
         let trap = registers.borrow_mut().run();
         match trap {

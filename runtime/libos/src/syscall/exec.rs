@@ -63,7 +63,7 @@ fn execute(ctx: &Context, path: Vec<u8>, arguments: Addr, environment: Addr) -> 
     let process = ctx.process().clone();
     let arguments = read_string_vector(arguments, STRINGS_LIMIT)?;
     let environment = read_string_vector(environment, STRINGS_LIMIT)?;
-    let (view, credentials) = (process.fs.read().clone(), process.credentials.read().clone());
+    let (view, credentials) = (process.fs.clone(), process.credentials.read().clone());
     let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
     let name = name[..name.len().min(15)].to_vec();
     let prepared = prepare(Request {

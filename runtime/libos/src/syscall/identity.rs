@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use core::sync::atomic::Ordering::*;
 
 use crate::errno::{Errno, Result};
+use crate::fs::recent;
 use crate::process::{Context, Credentials, Process, find_process};
 use crate::user_space::{self, Addr};
 
@@ -75,7 +76,10 @@ fn credentials(ctx: &Context) -> Arc<Credentials> {
 fn change(ctx: &Context, change: impl FnOnce(&mut Credentials) -> Result<()>) -> Result<usize> {
     let mut copy = (*credentials(ctx)).clone();
     change(&mut copy)?;
-    *ctx.process().credentials.write() = Arc::new(copy);
+    let mut held = ctx.process().credentials.write();
+    *held = Arc::new(copy);
+    // Others may be allowed to search other directories.
+    recent::changed();
     Ok(0)
 }
 

@@ -44,7 +44,7 @@ fn make(ctx: &Context, dirfd: Fd, path: &[u8], kind: NewKind, permissions: u32) 
 }
 
 fn without_umask(ctx: &Context, mode: u32) -> u32 {
-    mode & !ctx.process().fs.read().umask()
+    mode & !ctx.process().fs.umask()
 }
 
 /// mkdir(2).
@@ -292,7 +292,7 @@ pub fn sys_chroot(ctx: &Context, path: PathAddr) -> Result<usize> {
     if ids.euid != 0 {
         return Err(Errno::EPERM);
     }
-    ctx.process().fs.read().set_root(place);
+    ctx.process().fs.set_root(place);
     Ok(0)
 }
 

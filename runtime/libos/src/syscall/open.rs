@@ -34,7 +34,7 @@ fn walk_and_open(
     how: How,
     resolve: Resolve,
 ) -> Result<Arc<dyn File>> {
-    let view = ctx.process().fs.read().clone();
+    let view = ctx.process().fs.clone();
     let credentials = credentials(ctx);
     let root = view.root();
     let from_root = path.first() == Some(&b'/') && !resolve.contains(Resolve::IN_ROOT);
@@ -96,7 +96,7 @@ pub fn sys_openat2(ctx: &Context, directory: Fd, path: PathAddr, at: Addr, size:
 
 /// umask(2).
 pub fn sys_umask(ctx: &Context, mask: u32) -> Result<usize> {
-    Ok(ctx.process().fs.read().set_umask(mask) as usize)
+    Ok(ctx.process().fs.set_umask(mask) as usize)
 }
 
 /// close_range(2).

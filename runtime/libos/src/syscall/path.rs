@@ -78,7 +78,7 @@ pub fn sys_readlinkat(ctx: &Context, directory: Fd, path: PathAddr, at: Addr, si
 
 /// getcwd(2).
 pub fn sys_getcwd(ctx: &Context, at: Addr, size: usize) -> Result<usize> {
-    let view = ctx.process().fs.read().clone();
+    let view = ctx.process().fs.clone();
     let cwd = view.cwd();
     if !cwd.is_attached() {
         return Err(Errno::ENOENT);
@@ -100,7 +100,7 @@ fn enter(ctx: &Context, place: Location) -> Result<usize> {
         return Err(Errno::ENOTDIR);
     }
     access::check(&place, &ctx.process().credentials.read().clone(), access::EXECUTE)?;
-    ctx.process().fs.read().set_cwd(place);
+    ctx.process().fs.set_cwd(place);
     Ok(0)
 }
 

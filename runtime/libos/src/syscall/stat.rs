@@ -68,7 +68,7 @@ fn look(ctx: &Context, directory: Fd, path: PathAddr, flags: u32) -> Result<Stat
         return ctx.process().file(directory)?.stat();
     }
     if path.is_empty() && flags & EMPTY_PATH != 0 {
-        return ctx.process().fs.read().cwd().stat();
+        return ctx.process().fs.cwd().stat();
     }
     resolve::at(ctx, directory, &path, flags & NO_FOLLOW == 0)?.stat()
 }

@@ -14,7 +14,7 @@ mod rename;
 pub use rename::RenameHow;
 
 use alloc::boxed::Box;
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::ops::{Deref, DerefMut};
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::*};
@@ -24,7 +24,7 @@ use hashbrown::HashMap;
 
 use super::inode::{Inode, NewInode};
 use super::mount::Mount;
-use super::{access, cache, walk};
+use super::{access, cache, recent, walk};
 use crate::errno::{Errno, Result};
 use crate::process::Credentials;
 use crate::stat::{FileType, Stat};
@@ -87,6 +87,8 @@ impl Node {
     /// Drops the cached names that nobody uses; called by the shrinker. Returns how many names stay.
     pub(super) fn shrink(&self) -> usize {
         let Some(mut names) = self.names.try_write() else { return 1 };
+        // What threads remember is void before it is asked who uses a name: see [`recent::Recent::find`].
+        recent::changed();
         // Nobody can take a new reference while the cache is locked, so a count of one is the cache's own.
         let mut gone = Vec::new();
         names.retain(|_, entry| match entry {
@@ -116,6 +118,11 @@ impl Node {
     /// Type of the inode.
     pub fn kind(&self) -> FileType {
         self.kind
+    }
+
+    /// Whether names in it stay what they are until they are changed through here.
+    pub fn caches_names(&self) -> bool {
+        self.caches_names
     }
 
     /// Whether it is the root of a mount.
@@ -199,13 +206,26 @@ impl Location {
     pub fn mount_at(&self, name: &[u8], inode: Arc<dyn Inode>, mount: Arc<Mount>) -> Location {
         let root = Self::build(inode, mount, Some(self.clone()), name, true, true);
         self.mounts.fetch_add(1, SeqCst);
-        self.names.write().insert(name.into(), Entry::Present(root.clone()));
+        let mut names = self.names.write();
+        names.insert(name.into(), Entry::Present(root.clone()));
+        recent::changed();
+        drop(names);
         root
     }
 
     /// The node, if this is the last reference to it.
     pub(super) fn into_last(self) -> Option<Node> {
         Arc::into_inner(self.0)
+    }
+
+    /// A reference that does not keep the node.
+    pub(super) fn downgrade(&self) -> Weak<Node> {
+        Arc::downgrade(&self.0)
+    }
+
+    /// The node, if it is still there.
+    pub(super) fn revive(node: &Weak<Node>) -> Option<Location> {
+        node.upgrade().map(Location)
     }
 
     /// The node, for identity.
@@ -364,6 +384,7 @@ impl Location {
         }
         let old = self.forget(&mut names, name);
         victim.place.lock().attached = false;
+        recent::changed();
         drop(names);
         drop(old);
         Ok(())

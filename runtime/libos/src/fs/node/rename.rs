@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 
 use super::{Entry, Location, Names, NamesGuard, Place};
 use crate::errno::{Errno, Result};
-use crate::fs::cache;
+use crate::fs::{cache, recent};
 use crate::stat::FileType;
 
 /// What renameat2(2) does about an existing target.
@@ -155,6 +155,7 @@ impl<'a> TwoNames<'a> {
             Some(target) => target.place.lock().attached = false,
             None => {}
         }
+        recent::changed();
         gone
     }
 }

@@ -22,7 +22,7 @@ fn escape(text: &[u8]) -> Vec<u8> {
 
 /// The mounts that lie under the process's root, with their paths there.
 fn visible(task: Task) -> Result<Vec<(Location, Vec<u8>)>> {
-    let root = task.process()?.fs.read().root();
+    let root = task.process()?.fs.root();
     let path = |place: Location| place.path_from(&root).map(|path| (place, escape(&path)));
     Ok(mount::all().into_iter().filter_map(path).collect())
 }

@@ -81,7 +81,7 @@ pub(super) fn status(task: Task) -> Result<Vec<u8>> {
     let mut text = format!(
         "Name:\t{}\nUmask:\t{:04o}\nState:\t{letter} ({word})\nTgid:\t{pid}\nNgid:\t0\nPid:\t{}\nPPid:\t{}\nTracerPid:\t0\n",
         shown(&name(task)?),
-        process.fs.read().umask(),
+        process.fs.umask(),
         task.tid(),
         parent(&process),
     );

@@ -232,3 +232,18 @@ fn what_is_gone_says_so() {
     assert_eq!(link.inode().read_link(), Err(Errno::ENOENT));
     assert_eq!(find(&root, &gone, true).err(), Some(Errno::ENOENT));
 }
+
+#[test]
+fn a_place_that_a_path_leads_to_through_proc_is_not_lasting() {
+    let (root, process) = machine();
+    let lasting = |path: &str| {
+        let user = Credentials::default();
+        let mut walk = Walk::new(&root, &user);
+        walk.find(&root, path.as_bytes(), true).unwrap();
+        walk.is_lasting()
+    };
+    assert!(lasting("/program") && lasting("/./program") && lasting("/proc"));
+    for path in ["status", "fd/5", "root/program"] {
+        assert!(!lasting(&alloc::format!("/proc/{}/{path}", process.pid)), "{path}");
+    }
+}

@@ -3,8 +3,9 @@
 
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
+use core::sync::atomic::{AtomicBool, Ordering::*};
 
-use casemate_platform::sync::RwLock;
+use casemate_platform::sync::{RwLock, RwLockWriteGuard};
 
 use crate::errno::{Errno, Result};
 use crate::fs::image::ImageFile;
@@ -20,6 +21,8 @@ pub const SIZE_LIMIT: u64 = i64::MAX as u64;
 /// The bytes of a regular file.
 pub struct Content {
     image: Option<Arc<ImageFile>>,
+    /// Whether the state may be other than it was at first.
+    changed: AtomicBool,
     state: RwLock<State>,
     /// Writers and truncations come one at a time, so that a write is seen whole by other writers.
     writers: Turn,
@@ -72,13 +75,19 @@ impl Content {
     pub fn new(image: Option<Arc<ImageFile>>) -> Content {
         let size = image.as_ref().map_or(0, |image| image.size());
         let state = State { size, image_size: size, written: BTreeMap::new(), seals: seal::SEAL };
-        Content { image, state: RwLock::new(state), writers: Turn::new(), coherence: Coherence::new() }
+        Content {
+            image,
+            changed: AtomicBool::new(false),
+            state: RwLock::new(state),
+            writers: Turn::new(),
+            coherence: Coherence::new(),
+        }
     }
 
     /// Zeros.
     pub fn sized(size: u64) -> Content {
         let content = Content::new(None);
-        content.state.write().size = size;
+        content.change().size = size;
         content
     }
 
@@ -94,13 +103,29 @@ impl Content {
         drop(self.state.write());
     }
 
+    /// The state, to change it.
+    fn change(&self) -> RwLockWriteGuard<'_, State> {
+        let state = self.state.write();
+        self.changed.store(true, Release);
+        state
+    }
+
+    /// Size while nothing was changed yet: it is read without the lock.
+    fn first_size(&self) -> Option<u64> {
+        let changed = self.changed.load(Acquire);
+        (!changed).then(|| self.image.as_ref().map_or(0, |image| image.size()))
+    }
+
     /// Size in bytes.
     pub fn size(&self) -> u64 {
-        self.state.read().size
+        self.first_size().unwrap_or_else(|| self.state.read().size)
     }
 
     /// Size in bytes, and allocated blocks of 512 bytes.
     pub fn extent(&self) -> (u64, u64) {
+        if let Some(size) = self.first_size() {
+            return (size, size.div_ceil(PAGE) * (PAGE / 512));
+        }
         let state = self.state.read();
         let image_pages = state.image_size.div_ceil(PAGE);
         let beyond = match image_pages {
@@ -272,7 +297,7 @@ impl Content {
             (_, Piece::Image) if length < PAGE_SIZE => Some(self.image_page(number)?),
             _ => None,
         };
-        let mut state = self.state.write();
+        let mut state = self.change();
         if !in_turn && self.coherence.mapped() != 0 {
             return Ok(false);
         }
@@ -326,7 +351,7 @@ impl Content {
             self.revoke(&turn, size, old)?;
             // Only what stays of the last page needs zeros: if the file grows again, they show.
             self.clear(size, old.min(size.next_multiple_of(PAGE)))?;
-            let mut state = self.state.write();
+            let mut state = self.change();
             let gone = state.written.split_off(&size.div_ceil(PAGE));
             state.image_size = state.image_size.min(size);
             state.size = size;
@@ -334,7 +359,7 @@ impl Content {
             drop(gone);
             turn.cut(size)?;
         } else {
-            self.state.write().size = size;
+            self.change().size = size;
         }
         Ok(size != old)
     }
@@ -359,10 +384,10 @@ impl Content {
                 let size = self.size();
                 zeros.fill(0);
                 self.put(from, &mut zeros, (from % PAGE) as usize, (to - from) as usize, true)?;
-                self.state.write().size = size;
+                self.change().size = size;
             }
         }
-        let mut state = self.state.write();
+        let mut state = self.change();
         let image_pages = state.image_size.div_ceil(PAGE);
         let mut gone = state.written.split_off(&first);
         let mut kept = gone.split_off(&last.max(first));
@@ -399,7 +424,7 @@ impl Content {
             if self.seals() & seal::GROW != 0 {
                 return Err(Errno::EPERM);
             }
-            self.state.write().size = end;
+            self.change().size = end;
         }
         Ok(end > old)
     }
@@ -436,7 +461,7 @@ impl Content {
 
     /// Makes the file one that can be sealed (MFD_ALLOW_SEALING).
     pub fn allow_sealing(&self) {
-        self.state.write().seals = 0;
+        self.change().seals = 0;
     }
 
     /// F_ADD_SEALS.
@@ -444,7 +469,7 @@ impl Content {
         if seals & !0x3f != 0 {
             return Err(Errno::EINVAL);
         }
-        let mut state = self.state.write();
+        let mut state = self.change();
         if state.seals & seal::SEAL != 0 {
             return Err(Errno::EPERM);
         }

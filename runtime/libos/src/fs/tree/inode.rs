@@ -22,7 +22,7 @@ use crate::fs::inode::{Attachment, AttributeChange, Inode, LinkTarget, NewInode,
 use crate::fs::lock::FileLocks;
 use crate::fs::node::Location;
 use crate::fs::statfs::{self, FsStatistics};
-use crate::fs::{devices, page};
+use crate::fs::{devices, page, recent};
 use crate::stat::{FileType, Stat, Timestamp};
 
 /// An object of the tree.
@@ -372,7 +372,13 @@ impl Inode for TreeInode {
         if let Some(size) = change.size {
             self.content().ok_or(Errno::EINVAL)?.set_size(size)?;
         }
-        self.edit(|attributes| attributes.apply(change));
+        self.edit(|attributes| {
+            attributes.apply(change);
+            if self.file_type() == FileType::Directory {
+                // Others may be allowed to search it now.
+                recent::changed();
+            }
+        });
         Ok(())
     }
 

@@ -90,7 +90,7 @@ fn bind_abstract(endpoint: &Arc<Endpoint>, name: &[u8]) -> Result<Vec<u8>> {
 
 fn bind_path(endpoint: &Arc<Endpoint>, path: &[u8]) -> Result<Vec<u8>> {
     let process = current_process();
-    let view = process.fs.read().clone();
+    let view = process.fs.clone();
     let credentials = process.credentials.read().clone();
     let end = Walk::new(&view.root(), &credentials).find_end(&view.cwd(), path)?;
     let name = end.name(Errno::EADDRINUSE)?;
@@ -118,7 +118,7 @@ pub fn find(address: &[u8]) -> Result<Arc<Endpoint>> {
         }
         Name::Path(path) => {
             let process = current_process();
-            let view = process.fs.read().clone();
+            let view = process.fs.clone();
             let credentials = process.credentials.read().clone();
             let found = Walk::new(&view.root(), &credentials).find(&view.cwd(), path, true)?;
             access::check(&found, &credentials, access::WRITE)?;
