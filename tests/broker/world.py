@@ -62,7 +62,7 @@ class World:
 
     @property
     def aesm(self) -> Path:
-        return self.place / "aesm.socket"
+        return self.place / "aesmd" / "aesm.socket"
 
     def try_(self, *arguments: str, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
         command = [sys.executable, "-m", "casemate", *arguments]

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -42,27 +43,35 @@ def shielded(debian_image: str, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return archive
 
 
-@pytest.fixture(scope="module")
-def podman(shielded: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
-    if shutil.which("podman") is None or os.geteuid() != 0:
-        pytest.skip("podman is not installed, or the tests do not run as root")
-    place = tmp_path_factory.mktemp("podman")
+@contextmanager
+def podman_engine(place: Path) -> Iterator[Run]:
+    """Runs podman's commands, with its images and containers in a directory of their own."""
     (place / "containers.conf").write_text(
         '[containers]\ndefault_ulimits=["nofile=1024:1024","nproc=1024:1024"]\n'
         '[engine]\ncgroup_manager="cgroupfs"\nevents_logger="file"\n'
     )
     env = {**os.environ, "CONTAINERS_CONF": str(place / "containers.conf")}
     base = ["podman", "--root", f"{place}/root", "--runroot", f"{place}/run", "--runtime", "runc"]
-    loaded = execute(*base, "load", "-i", str(shielded), env=env)
-    if loaded.returncode != 0:
-        pytest.skip(f"podman cannot load images here: {loaded.stderr.strip()[-200:]}")
+    try:
+        yield lambda *command: execute(*base, *command, env=env)
+    finally:
+        execute(*base, "system", "reset", "--force", env=env)
+        unmount_below(place)
 
-    def run(*options: str, image: str = "localhost/shielded:test") -> subprocess.CompletedProcess[str]:
-        return execute(*base, "run", "--rm", "--network=host", *options, image, env=env)
 
-    yield run
-    execute(*base, "system", "reset", "--force", env=env)
-    unmount_below(place)
+@pytest.fixture(scope="module")
+def podman(shielded: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    if shutil.which("podman") is None or os.geteuid() != 0:
+        pytest.skip("podman is not installed, or the tests do not run as root")
+    with podman_engine(tmp_path_factory.mktemp("podman")) as engine:
+        loaded = engine("load", "-i", str(shielded))
+        if loaded.returncode != 0:
+            pytest.skip(f"podman cannot load images here: {loaded.stderr.strip()[-200:]}")
+
+        def run(*options: str, image: str = "localhost/shielded:test") -> subprocess.CompletedProcess[str]:
+            return engine("run", "--rm", "--network=host", *options, image)
+
+        yield run
 
 
 @pytest.fixture(scope="module")

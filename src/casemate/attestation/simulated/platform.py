@@ -66,6 +66,10 @@ class Platform:
     def serve(self, socket: Path) -> None:
         """Quotes for clients of the socket until it is ended; does not come back."""
         self._check_registered()
+        try:
+            socket.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise describe_os_error(error, "cannot make the socket's directory", str(socket.parent)) from None
         arguments = [*self._command(), "serve", str(socket)]
         os.execv(arguments[0], arguments)  # noqa: S606
 
