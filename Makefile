@@ -53,10 +53,14 @@ wheel: install
 
 # --- The runtime: the loader and the enclave image ---------------------------------------------------
 
-# Cargo decides whether there is something to do; a file is replaced only when its bytes changed.
+# Cargo decides whether there is something to do; a file is replaced only when its bytes changed. Where the crates' sources lie on
+# this machine must not show in what is measured.
 runtime: | system-build
-	cargo build --quiet $(FREESTANDING) $(addprefix -p ,$(FREESTANDING_CRATES))
-	cargo build --quiet $(STATIC) -p casemate-init
+	cargo fetch --quiet --locked
+	remap=""; for place in "$${CARGO_HOME:-$$HOME/.cargo}"/registry/src/*; do remap="$$remap\"--remap-path-prefix=$$place=/crates\","; done; \
+	flags="target.$(TRIPLE).rustflags=[$$remap]"; \
+	cargo build --quiet $(FREESTANDING) --config "$$flags" $(addprefix -p ,$(FREESTANDING_CRATES)); \
+	cargo build --quiet $(STATIC) --config "$$flags" -p casemate-init
 	cargo build --quiet --release -p casemate-quoting-host
 	mkdir -p $(RUNTIME)
 	for pair in $(TRIPLE)/freestanding/casemate-host:casemate-host $(TRIPLE)/freestanding/casemate-enclave:enclave \
