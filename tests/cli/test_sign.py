@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
+from casemate.attestation import read_policy
 from casemate.enclave.keys import new_key
 from tests.cli.test_commands import invoke
 from tests.enclave.test_signing import secrets_of
@@ -76,6 +78,20 @@ def test_sign_info_measure_and_verify_image_agree(tmp_path: Path, casemate: Case
     assert casemate.json("info", shielded)["signatures"] == []
     differs = casemate.text("verify-image", signed, "--from", source, status=1)
     assert "/casemate/manifest.json: 'brk_max_size' is 67108864 instead of 17179869184" in differs
+
+
+def test_measure_writes_a_policy_that_accepts_the_image_with_dynamic_memory_alone(
+    tmp_path: Path, casemate: Casemate
+) -> None:
+    source, _, manifest = shielded_image(tmp_path)
+    path = tmp_path / "policy.toml"
+    measured = casemate.json("measure", source, "--manifest", str(manifest), "--policy", str(path))["mrenclave"]
+    read_policy(path)
+    assert tomllib.loads(path.read_text()) == {"mrenclave": [measured["edmm"]]}
+    assert measured["static"] in path.read_text()
+    assert "cannot write the policy" in casemate.refuses(
+        "measure", source, "--manifest", str(manifest), "--policy", str(tmp_path / "nowhere" / "p.toml")
+    )
 
 
 def test_a_signature_for_another_enclave_shows_in_info(tmp_path: Path, casemate: Casemate) -> None:

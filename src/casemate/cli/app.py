@@ -83,15 +83,19 @@ def measure(
     insecure_args: Annotated[bool, typer.Option("--insecure-args", help="As for casemate build.")] = False,
     max_unpacked_size: Annotated[str, typer.Option(help="As for casemate build.")] = "64G",
     max_entries: Annotated[int, typer.Option(min=1, help="As for casemate build.")] = 5_000_000,
+    policy: Annotated[
+        Path | None,
+        typer.Option("--policy", help="Write a policy to this file, for casemate broker and casemate quote verify."),
+    ] = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
-    """Compute from the original image what MRENCLAVE its shielded image has. Writes nothing."""
+    """Compute from the original image what MRENCLAVE its shielded image has."""
     from casemate.cli.build import parse_size
     from casemate.cli.verify import measure_command
     from casemate.image.build import BuildOptions
 
     options = BuildOptions(manifest, insecure_args, parse_size(max_unpacked_size), max_entries, fill_cache=False)
-    measure_command(source, options, json_output)
+    measure_command(source, options, policy, json_output)
 
 
 @app.command("verify-image")
