@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -18,6 +19,17 @@ from casemate.loader.files import RUNTIME_DIRECTORY
 pytestmark = pytest.mark.engine
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
+OPTIONS = [pytest.param((), id="root"), pytest.param(("--user", "1000:1000", "--read-only"), id="user-read-only")]
+STATUS = 7
+PROGRAM = f"""
+import sys
+from concurrent.futures import ThreadPoolExecutor
+with ThreadPoolExecutor(4) as pool:
+    sums = list(pool.map(lambda count: sum(range(count)), [100_000] * 8))
+print(open("/dev/attestation/attestation_type").read(), sums[-1])
+print("to standard error", file=sys.stderr)
+sys.exit({STATUS})
+"""
 
 
 def execute(*command: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
@@ -32,15 +44,31 @@ def unmount_below(place: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def shielded(debian_image: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An archive of the shielded Debian image whose program is ``python3 -c "print('hello')"``."""
+def archives(debian_image: str, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Archives of two shielded Debian images: ``shielded:test`` runs ``python3 -c "print('hello')"``, ``signed:test`` is signed and
+    runs `PROGRAM`."""
     if not (RUNTIME_DIRECTORY / "casemate-host").is_file():
         pytest.skip("the runtime is not built")
-    archive = tmp_path_factory.mktemp("engines") / "shielded.tar"
-    command = [sys.executable, "-m", "casemate", "build", debian_image, "-o", f"docker-archive:{archive}:shielded:test"]
-    built = execute(*command)
-    assert built.returncode == 0, built.stderr
-    return archive
+    place = tmp_path_factory.mktemp("engines")
+    manifest = place / "manifest.toml"
+    manifest.write_text(f'loader.argv = ["/usr/bin/python3", "-c", {json.dumps(PROGRAM)}]\n')
+    shielded, signed = place / "shielded.tar", place / "signed.tar"
+    for command in (
+        ["build", debian_image, "-o", f"docker-archive:{shielded}:shielded:test"],
+        ["build", debian_image, "-o", f"oci:{place}/unsigned:test", "--manifest", str(manifest)],
+        ["key", "new", str(place / "key.pem")],
+        [
+            "sign",
+            f"oci:{place}/unsigned:test",
+            "--key",
+            str(place / "key.pem"),
+            "-o",
+            f"docker-archive:{signed}:signed:test",
+        ],
+    ):
+        done = execute(sys.executable, "-m", "casemate", *command)
+        assert done.returncode == 0, done.stderr
+    return [shielded, signed]
 
 
 @contextmanager
@@ -60,22 +88,23 @@ def podman_engine(place: Path) -> Iterator[Run]:
 
 
 @pytest.fixture(scope="module")
-def podman(shielded: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+def podman(archives: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     if shutil.which("podman") is None or os.geteuid() != 0:
         pytest.skip("podman is not installed, or the tests do not run as root")
     with podman_engine(tmp_path_factory.mktemp("podman")) as engine:
-        loaded = engine("load", "-i", str(shielded))
-        if loaded.returncode != 0:
-            pytest.skip(f"podman cannot load images here: {loaded.stderr.strip()[-200:]}")
+        for archive in archives:
+            loaded = engine("load", "-i", str(archive))
+            if loaded.returncode != 0:
+                pytest.skip(f"podman cannot load images here: {loaded.stderr.strip()[-200:]}")
 
-        def run(*options: str, image: str = "localhost/shielded:test") -> subprocess.CompletedProcess[str]:
-            return engine("run", "--rm", "--network=host", *options, image)
+        def run(*options: str, image: str = "shielded:test") -> subprocess.CompletedProcess[str]:
+            return engine("run", "--rm", "--network=host", *options, f"localhost/{image}")
 
         yield run
 
 
 @pytest.fixture(scope="module")
-def docker(shielded: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+def docker(archives: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     if shutil.which("dockerd") is None or os.geteuid() != 0:
         pytest.skip("dockerd is not installed, or the tests do not run as root")
     place = tmp_path_factory.mktemp("docker")
@@ -89,9 +118,9 @@ def docker(shielded: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             if execute("docker", "-H", socket, "version").returncode == 0 or daemon.poll() is not None:
                 break
             time.sleep(0.5)
-        loaded = execute("docker", "-H", socket, "load", "-i", str(shielded))
-        if loaded.returncode != 0:
-            pytest.skip(f"docker does not start here: {(place / 'log').read_text(errors='replace')[-300:]}")
+        for archive in archives:
+            if execute("docker", "-H", socket, "load", "-i", str(archive)).returncode != 0:
+                pytest.skip(f"docker does not start here: {(place / 'log').read_text(errors='replace')[-300:]}")
 
         def run(*options: str, image: str = "shielded:test") -> subprocess.CompletedProcess[str]:
             return execute("docker", "-H", socket, "run", "--rm", "--network=host", *options, image)
@@ -104,7 +133,7 @@ def docker(shielded: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         unmount_below(place)
 
 
-@pytest.mark.parametrize("options", [(), ("--user", "1000:1000", "--read-only")], ids=["root", "user-read-only"])
+@pytest.mark.parametrize("options", OPTIONS)
 @pytest.mark.parametrize("engine", ["podman", "docker"])
 def test_the_shielded_image_runs_unchanged(
     engine: str, options: tuple[str, ...], request: pytest.FixtureRequest
@@ -112,3 +141,15 @@ def test_the_shielded_image_runs_unchanged(
     run: Run = request.getfixturevalue(engine)
     done = run(*options)
     assert (done.returncode, done.stdout) == (0, "hello\n"), done.stderr
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+@pytest.mark.parametrize("engine", ["podman", "docker"])
+def test_the_signed_image_runs_in_an_enclave(
+    engine: str, options: tuple[str, ...], request: pytest.FixtureRequest
+) -> None:
+    run: Run = request.getfixturevalue(engine)
+    done = run(*options, image="signed:test")
+    assert (done.returncode, done.stdout) == (STATUS, "dcap 4999950000\n"), done.stderr
+    assert done.stderr.count("simulation") == 1, done.stderr
+    assert "to standard error\n" in done.stderr
