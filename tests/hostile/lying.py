@@ -1,7 +1,7 @@
 """Runs programs over a loader that lies: the loader with the feature `hostile` (runtime/host/src/hostile), built for tests
 only, with the enclave image that ships.
 
-`python -m tests.hostile.lying SEED KINDS ROUNDS` runs one by hand.
+`python -m tests.hostile.lying PLATFORM SEED KINDS ROUNDS [HONEST]` runs one by hand.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pathlib import Path
 
 from casemate.loader.files import RUNTIME_DIRECTORY
 from tests.bundles import unpack_bundle
+from tests.signed import sign_bundle
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -27,9 +28,9 @@ TRIPLE = "x86_64-unknown-linux-gnu"
 
 # As runtime/host/src/hostile/mod.rs has them.
 RESULTS, BUFFERS, SCRIBBLES, INTERRUPTS, EXCEPTIONS = 1, 2, 4, 8, 16
-PAGES, THREADS, CLOCKS, CLOCK_ERRORS, IMAGES = 32, 64, 128, 256, 512
+PAGES, THREADS, CLOCKS, CLOCK_ERRORS, IMAGES, ENTRIES = 32, 64, 128, 256, 512, 1024
 # Lies that a program can live with: none of them takes away what it cannot do without.
-BEARABLE = RESULTS | BUFFERS | SCRIBBLES | INTERRUPTS | CLOCKS | IMAGES | THREADS
+BEARABLE = RESULTS | BUFFERS | SCRIBBLES | INTERRUPTS | CLOCKS | IMAGES | THREADS | ENTRIES
 
 CANARY_SEED = "Qm7xWz2LkP9rTb4v"
 CANARY = bytes(byte ^ 0x9C for byte in CANARY_SEED.encode())
@@ -42,6 +43,16 @@ _ENDS = {
     "the host gives no time": CLOCK_ERRORS,
     "fault in the library OS: vector": EXCEPTIONS,
     "the host gave a new thread a block inside the enclave": THREADS,
+    "the host keeps a page of the program from it": PAGES,
+}
+# A host that enters an enclave by the TCS of a thread that is in a host call replies to that call, whatever it is. Pages that it
+# did not add cannot be accepted: EACCEPT faults.
+_ENDS_OF_ENCLAVES = {
+    "the host gives no time": THREADS,
+    "fault in the library OS: vector 14": PAGES | THREADS,
+    "the host keeps a page of the program from it": PAGES | THREADS,
+    # Of the library OS itself, which cannot do without.
+    "memory allocation of": PAGES | THREADS,
 }
 
 
@@ -95,6 +106,7 @@ def shield(directory: Path, rootfs: Path, program: str) -> Image:
         [*command, "--manifest", str(manifest)], check=True, env={**os.environ, **cache}, capture_output=True
     )
     unpack_bundle(f"oci:{output}", image.bundle)
+    sign_bundle(image.bundle)
     return image
 
 
@@ -105,10 +117,11 @@ class Outcome:
     status: int
     stderr: str
     kinds: int
+    platform: str
     made: Counter[str] = field(default_factory=Counter)
     lies: Counter[str] = field(default_factory=Counter)
-    # Words scribbled over, wake-ups, interrupts, exceptions.
-    harassed: tuple[int, ...] = (0, 0, 0, 0)
+    # Words scribbled over, wake-ups, interrupts, exceptions, entries.
+    harassed: tuple[int, ...] = (0, 0, 0, 0, 0)
     # Status and signal that the enclave ended the run with; None when it did not.
     end: tuple[int, int] | None = None
     canary: str | None = None
@@ -119,16 +132,27 @@ class Outcome:
             return f"a canary was outside: {self.canary}"
         if self.end is None:
             return f"the loader died with status {self.status}"
-        for sign in ("internal error", "the library OS stopped itself", "wrong: ", "panicked"):
+        for sign in ("internal error", "wrong: ", "panicked"):
             if sign in self.stderr:
                 return f"'{sign}'"
         fatal = re.findall(r"casemate: fatal: (.*)", self.stderr)
-        for reason in fatal:
-            if not any(reason.startswith(known) and self.kinds & kinds for known, kinds in _ENDS.items()):
+        for before, reason in zip(["", *fatal], fatal, strict=False):
+            # What the library OS says after it was denied memory.
+            denied = reason == "the library OS stopped itself" and before.startswith("memory allocation of")
+            if not denied and not self._may_end(reason):
                 return f"ended for no good reason: {reason}"
-        if self.end == (70, 0) and not fatal:
+        if self.end == (70, 0) and not fatal and not self._is_garbled():
             return "ended without a word"
         return None
+
+    def _may_end(self, reason: str) -> bool:
+        known = [*_ENDS.items(), *(_ENDS_OF_ENCLAVES.items() if self.platform != "direct" else ())]
+        return any(reason.startswith(start) and self.kinds & kinds for start, kinds in known)
+
+    def _is_garbled(self) -> bool:
+        """Whether a line was changed on its way out, as a host can that scribbles over its own buffers."""
+        lines = self.stderr.splitlines()
+        return bool(self.kinds & SCRIBBLES) and any(line and not line.startswith("casemate") for line in lines)
 
 
 def run(
@@ -140,6 +164,7 @@ def run(
     rate: int = 300,
     after: int = 0,
     start: int | None = None,
+    platform: str = "direct",
 ) -> Outcome:
     """Runs a program of the image; `rate` lies in 1,000 calls, after so many honest calls."""
     shutil.rmtree(image.volume, ignore_errors=True)
@@ -155,6 +180,7 @@ def run(
             "CASEMATE_CANARY": CANARY.hex(),
         }
         command = [str(hostile_loader_path()), "--bundle", str(image.bundle), "--root", str(image.rootfs)]
+        command += ["--platform", platform, "--fuses", str(image.bundle / "fuses")]
         command += ["--volume", f"{image.volume}:/data", "--", *arguments]
         process = subprocess.Popen(
             command,
@@ -172,7 +198,7 @@ def run(
             raise AssertionError(f"seed {seed}, kinds {kinds}: the run hangs") from None
         report.seek(0)
         errors.seek(0)
-        outcome = Outcome(status, errors.read().decode(errors="replace"), kinds)
+        outcome = Outcome(status, errors.read().decode(errors="replace"), kinds, platform)
         _read_report(report.read().decode(), outcome)
     return outcome
 
@@ -207,13 +233,14 @@ def ships(name: str) -> bytes:
 
 def main() -> None:
     """One run by hand, its outcome as JSON."""
-    seed, kinds, rounds = map(int, sys.argv[1:4])
+    platform = sys.argv[1]
+    seed, kinds, rounds = map(int, sys.argv[2:5])
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         make_rootfs(directory / "rootfs")
         image = shield(directory, directory / "rootfs", "/bin/everything")
-        after = int(sys.argv[4]) if len(sys.argv) > 4 else 30
-        outcome = run(image, [str(rounds), "3"], seed=seed, kinds=kinds, after=after)
+        after = int(sys.argv[5]) if len(sys.argv) > 5 else 30
+        outcome = run(image, [str(rounds), "3"], seed=seed, kinds=kinds, after=after, platform=platform)
     print(outcome.stderr, file=sys.stderr)
     shown = {"status": outcome.status, "end": outcome.end, "harassed": outcome.harassed, "defect": outcome.defect()}
     print(json.dumps({**shown, "lies": outcome.lies, "total": outcome.lies.total()}, indent=1))

@@ -156,10 +156,8 @@ extern "C" fn handle(signal: i32, info: *const SignalInfo, context: *mut Context
             thread.kicked.store(0, SeqCst);
             interrupt(thread, context, signal, thread.interrupt.swap(0, SeqCst) != 0);
             #[cfg(feature = "hostile")]
-            if let Some(exception) = crate::hostile::exception()
-                && is_entered(thread)
-            {
-                raise_as(context, exception);
+            if let Some(exception) = crate::hostile::exception() {
+                invent(thread, context, exception);
             }
         }
         Event::Asynchronous => {
@@ -256,9 +254,20 @@ fn raise(context: &mut Context, vector: u64, signal: i32) {
     context.take_from(&frame);
 }
 
-/// Tells the enclave of an exception that never was: vector, error code, address.
+/// Tells the enclave of an exception that never was: vector, error code, address. On the software device it meets code inside, and
+/// has a vector and error code that a processor could report.
 #[cfg(feature = "hostile")]
-fn raise_as(context: &mut Context, [vector, error_code, address]: [u64; 3]) {
+fn invent(thread: &Thread, context: &mut Context, [vector, error_code, address]: [u64; 3]) {
+    if run::is_enclave() {
+        if soft::is_inside(thread, context.rip) && !run::is_own_code(context.rip) {
+            let (vector, error_code) = (vector as u8 % 32, error_code as u32);
+            soft::raise(thread, context, Interruption::Exception { vector, error_code, address });
+        }
+        return;
+    }
+    if !is_entered(thread) {
+        return;
+    }
     let mut frame = ExceptionFrame { vector, error_code, address, signal: KICK as u64, ..context.to_frame() };
     // SAFETY: as in `raise`.
     unsafe { run::enter(EntryReason::Exception, &raw mut frame as u64, 0) };

@@ -53,6 +53,8 @@ static void on_fault(int signal, siginfo_t *info, void *context) {
     (void)signal, (void)info, (void)context;
     if (may_restart)
         siglongjmp(restart, 1);
+    /* To return would be to fault again, for ever. */
+    _exit(1);
 }
 
 static void on_alarm(int signal) { (void)signal; }

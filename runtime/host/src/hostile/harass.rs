@@ -2,7 +2,7 @@
 
 use core::sync::atomic::{AtomicU32, Ordering::*};
 
-use casemate_abi::HOST_BUFFER_SIZE;
+use casemate_abi::{EntryReason, HOST_BUFFER_SIZE};
 use linux_raw_sys::general::{__NR_nanosleep, __kernel_timespec};
 
 use super::{HARASSED, KINDS, below, has, is_on, kind, next, pick};
@@ -90,6 +90,28 @@ fn disturb(victim: &Thread) {
     if has(kind::EXCEPTIONS) && below(20) == 0 {
         signal::kick(victim);
     }
+}
+
+/// The words of a fresh entry after a host call: the second and third mean nothing, whatever they are.
+pub fn change_entry(words: &mut [u64; 3]) {
+    if is_on() && has(kind::ENTRIES) && below(4) == 0 {
+        HARASSED[4].fetch_add(1, Relaxed);
+        *words = [words[0], strange(), strange()];
+    }
+}
+
+/// The words of the entries between an asynchronous exit and ERESUME: one that is honest, or none (`may_miss`: nothing happened
+/// but a signal), or several with other words.
+pub fn stages(may_miss: bool) -> impl Iterator<Item = [u64; 3]> {
+    let lie = is_on() && has(kind::ENTRIES) && below(4) == 0;
+    let honest = [EntryReason::Exception as u64, 0, 0];
+    let count = if !lie {
+        1
+    } else {
+        HARASSED[4].fetch_add(1, Relaxed);
+        below(4).max(u64::from(!may_miss))
+    };
+    (0..count).map(move |_| if lie { [strange(), strange(), strange()] } else { honest })
 }
 
 /// An exception to invent in a thread that was kicked: vector, error code, address.

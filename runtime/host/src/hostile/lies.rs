@@ -7,7 +7,7 @@ use linux_raw_sys::general::{
 
 use super::harass::strange;
 use super::{below, has, is_time, kind, next, pick};
-use crate::arena::Thread;
+use crate::arena::{self, Thread};
 use crate::calls::{self, Args};
 use crate::{sys, thread};
 
@@ -125,7 +125,7 @@ fn page(call: HostCall, caller: &Thread, args: Args) -> i64 {
 }
 
 fn create_thread(caller: &Thread, args: Args) -> i64 {
-    match below(6) {
+    match below(7) {
         0 => -11,
         // It comes, and is denied.
         1 => {
@@ -142,6 +142,16 @@ fn create_thread(caller: &Thread, args: Args) -> i64 {
         3 => {
             let _ = thread::create(args[0].wrapping_add(64));
             let _ = thread::create(strange() & !1);
+            honest(HostCall::ThreadCreate, caller, args)
+        }
+        // Another comes for a thread that is there already; to an enclave that is the reply to whatever that thread asked last.
+        4 => {
+            let areas =
+                || arena::opened().map(|(_, other)| other.host_area()).filter(|area| *area != thread::OWN);
+            let count = areas().count().max(1) as u64;
+            if let Some(area) = areas().nth(below(count) as usize) {
+                let _ = thread::create(area);
+            }
             honest(HostCall::ThreadCreate, caller, args)
         }
         _ => pick(&[-11, -12, -2, -1000, i64::MIN]),

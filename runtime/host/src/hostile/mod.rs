@@ -26,7 +26,7 @@ use crate::calls::Args;
 use crate::report::Line;
 use crate::{run, sys};
 
-pub use harass::{exception, harass};
+pub use harass::{change_entry, exception, harass, stages};
 
 /// Kinds of lies.
 pub mod kind {
@@ -50,6 +50,8 @@ pub mod kind {
     pub const CLOCK_ERRORS: u32 = 256;
     /// Addresses and contents of image files.
     pub const IMAGES: u32 = 512;
+    /// In an enclave: entries with other words than were agreed, and exception stages that are missed or come twice.
+    pub const ENTRIES: u32 = 1024;
 }
 
 static ON: AtomicBool = AtomicBool::new(false);
@@ -61,8 +63,8 @@ static AFTER: AtomicU64 = AtomicU64::new(0);
 static REPORT: AtomicI32 = AtomicI32::new(-1);
 static LIES: [AtomicU64; CALL_COUNT] = [const { AtomicU64::new(0) }; CALL_COUNT];
 static MADE: [AtomicU64; CALL_COUNT] = [const { AtomicU64::new(0) }; CALL_COUNT];
-/// Words changed, wake-ups, interrupts, exceptions.
-static HARASSED: [AtomicU64; 4] = [const { AtomicU64::new(0) }; 4];
+/// Words changed, wake-ups, interrupts, exceptions, entries.
+static HARASSED: [AtomicU64; 5] = [const { AtomicU64::new(0) }; 5];
 
 /// Whether this loader lies in this run.
 pub fn is_on() -> bool {
@@ -194,17 +196,22 @@ fn say(arguments: core::fmt::Arguments) {
     sys::write_all(REPORT.load(Relaxed), b"\n");
 }
 
-/// Writes the report: the run ends with this status or by this signal.
+/// Writes the report: the run ends with this status or by this signal. Threads that end it at the same time wait here.
 pub fn report_end(status: u64, signal: u64) {
-    if !ON.swap(false, SeqCst) {
+    if REPORT.load(Relaxed) < 0 {
         return;
+    }
+    if !ON.swap(false, SeqCst) {
+        loop {
+            core::hint::spin_loop();
+        }
     }
     for call in HostCall::ALL {
         let of = |counts: &[AtomicU64; CALL_COUNT]| counts[*call as usize].load(Relaxed);
         say(format_args!("call {} {} {}", call.name(), of(&MADE), of(&LIES)));
     }
     let of = |index: usize| HARASSED[index].load(Relaxed);
-    say(format_args!("harassed {} {} {} {}", of(0), of(1), of(2), of(3)));
+    say(format_args!("harassed {} {} {} {} {}", of(0), of(1), of(2), of(3), of(4)));
     say(format_args!("end {status} {signal}"));
 }
 

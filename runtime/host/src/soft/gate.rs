@@ -11,7 +11,7 @@ use linux_raw_sys::general::__NR_sched_yield;
 
 use super::device;
 use crate::arena::{self, Thread};
-use crate::report::{EXIT_INTERNAL, fail};
+use crate::report::{EXIT_INTERNAL, fail, print};
 use crate::{calls, registers, sys};
 
 /// What an entry begins with.
@@ -118,6 +118,8 @@ casemate_soft_enclu:
     mov [rsp + 32], r9
     mov rdi, rsp
     call {LEAF}
+    test rax, rax
+    jz 2f
     mov r11, rax
     mov rax, [rsp]
     mov rcx, [rsp + 16]
@@ -129,6 +131,14 @@ casemate_soft_enclu:
     .globl casemate_soft_returning
 casemate_soft_returning:
     ret
+    // The instruction faults: vector and address in RAX and RDX, where it stands in R11.
+2:  mov rax, [rsp]
+    mov rdx, [rsp + 24]
+    leave
+    pop r11
+    .globl casemate_soft_faulting
+casemate_soft_faulting:
+    ud2
     .size casemate_soft_enclu, . - casemate_soft_enclu
 "#,
     RIP = const offset_of!(Entry, rip),
@@ -148,6 +158,7 @@ unsafe extern "C" {
     fn casemate_soft_enclu();
     fn casemate_soft_entering();
     fn casemate_soft_returning();
+    fn casemate_soft_faulting();
     fn casemate_soft_left();
 }
 
@@ -175,6 +186,11 @@ pub(super) fn window(rip: u64) -> Option<Window> {
         return Some(Window::Entry);
     }
     (rip == casemate_soft_returning as *const () as u64).then_some(Window::Leaf)
+}
+
+/// Whether a leaf is faulting at this address of the loader.
+pub(super) fn is_faulting(rip: u64) -> bool {
+    rip == casemate_soft_faulting as *const () as u64
 }
 
 static THREADS_BASE: AtomicU64 = AtomicU64::new(0);
@@ -216,6 +232,8 @@ fn run(thread: &Thread, tcs: u64, mut words: [u64; 3]) -> i64 {
             return exit.value as i64;
         }
         words = [calls::host_call(exit.number, exit.value as *mut [u64; 6]) as u64, 0, 0];
+        #[cfg(feature = "hostile")]
+        crate::hostile::change_entry(&mut words);
     }
 }
 
@@ -244,6 +262,9 @@ pub(super) fn enter(thread: &Thread, tcs: u64, words: [u64; 3]) -> Exit {
                 // SAFETY: touches no memory.
                 let _ = unsafe { sys::call(__NR_sched_yield, []) };
             }
+            // A thread that nobody asked for.
+            #[cfg(feature = "hostile")]
+            Err(_) if crate::hostile::is_on() => return Exit { number: EXIT_DONE, value: u64::MAX },
             Err(fault) => fail(EXIT_INTERNAL, format_args!("softsgx: EENTER: {fault}")),
         }
     }
@@ -285,7 +306,7 @@ extern "C" fn exited(target: u64, stack: u64) {
     unsafe { registers::set_bases(state.fs_base, state.gs_base) };
 }
 
-/// A leaf that stays inside; returns where host signals are noted.
+/// A leaf that stays inside; returns where host signals are noted, or null with a fault's vector in RAX and its address in RDX.
 extern "C" fn leaf(operands: &mut LeafRegisters) -> *const AtomicU32 {
     let thread = match slot(registers::gs_base()).map(|slot| slot.load(SeqCst)) {
         // SAFETY: `enter` put the address of a thread's block there, and blocks are never unmapped.
@@ -312,7 +333,13 @@ extern "C" fn leaf(operands: &mut LeafRegisters) -> *const AtomicU32 {
     };
     drop(soft);
     if let Err(fault) = result {
-        fail(EXIT_INTERNAL, format_args!("softsgx: ENCLU[{}]: {fault}", operands.rax as u32));
+        print(format_args!("casemate-host: softsgx: ENCLU[{}]: {fault}", operands.rax as u32));
+        (operands.rax, operands.rdx) = match fault {
+            Fault::InvalidOpcode => (6, 0),
+            Fault::GeneralProtection(_) => (13, 0),
+            Fault::Page(address, _) => (14, address),
+        };
+        return core::ptr::null();
     }
     operands.rax = state.rax;
     operands.length = state.rcx.wrapping_sub(first);

@@ -5,11 +5,11 @@
 
 use core::sync::atomic::Ordering::*;
 
-use casemate_abi::{EXIT_DONE, EntryReason};
+use casemate_abi::EXIT_DONE;
 use casemate_softsgx::{ENCLU_LENGTH, Event, MAX_XSAVE, Registers};
 
 use super::device;
-use super::gate::{Window, enter, left_address, window};
+use super::gate::{Window, enter, is_faulting, left_address, window};
 use crate::arena::Thread;
 use crate::report::{EXIT_INTERNAL, fail};
 use crate::signal_frame::Context;
@@ -43,7 +43,7 @@ const GENERAL_PROTECTION: u8 = 13;
 pub fn is_inside(thread: &Thread, rip: u64) -> bool {
     // SAFETY: only looks; the handler runs on the thread that the logical processor belongs to.
     let logical = unsafe { &*thread.logical.get() };
-    logical.in_enclave() && !run::is_own_code(rip)
+    logical.in_enclave() && (is_faulting(rip) || !run::is_own_code(rip))
 }
 
 /// A host signal met the loader: the enclave learns of it when control goes back.
@@ -57,6 +57,10 @@ pub fn note(thread: &Thread, context: &mut Context) {
 
 /// An asynchronous exit, the exception stage, and ERESUME.
 pub fn raise(thread: &Thread, context: &mut Context, interruption: Interruption) {
+    let interruption = match interruption {
+        Interruption::Exception { .. } if is_faulting(context.rip) => fault_of_leaf(context),
+        other => other,
+    };
     let mut state = state_of(context);
     let event = event_of(&mut state, interruption);
     // SAFETY: the kernel saved the extended state where the frame says.
@@ -70,11 +74,23 @@ pub fn raise(thread: &Thread, context: &mut Context, interruption: Interruption)
     }
     // SAFETY: the loader uses neither base.
     unsafe { registers::set_bases(state.fs_base, state.gs_base) };
-    let exit = enter(thread, tcs, [EntryReason::Exception as u64, 0, 0]);
-    if exit.number != EXIT_DONE {
-        fail(EXIT_INTERNAL, format_args!("softsgx: the exception stage makes host call {}", exit.number));
+    #[cfg(feature = "hostile")]
+    let stages = crate::hostile::stages(interruption == Interruption::Signal);
+    #[cfg(not(feature = "hostile"))]
+    let stages = [[casemate_abi::EntryReason::Exception as u64, 0, 0]];
+    for words in stages {
+        let exit = enter(thread, tcs, words);
+        if exit.number != EXIT_DONE {
+            fail(EXIT_INTERNAL, format_args!("softsgx: the exception stage makes host call {}", exit.number));
+        }
     }
     resume(thread, tcs, context);
+}
+
+/// A leaf that stays inside faulted, and says how (`gate`): the fault is that of the instruction where the enclave has it.
+fn fault_of_leaf(context: &mut Context) -> Interruption {
+    context.rip = context.r11;
+    Interruption::Exception { vector: context.rax as u8, error_code: 0, address: context.rdx }
 }
 
 fn resume(thread: &Thread, tcs: u64, context: &mut Context) {

@@ -133,25 +133,31 @@ impl State {
 impl AddressSpace {
     /// Handles a page fault of the program, or of the library OS on its behalf.
     pub fn handle_fault(&self, address: u64, access: Access) -> FaultOutcome {
-        let mut waited = false;
+        self.repair_fault(address, access).0
+    }
+
+    /// The same, and whether anything was done about it: if not, the page was there all the time, as far as is known here.
+    pub fn repair_fault(&self, address: u64, access: Access) -> (FaultOutcome, bool) {
+        let (mut waited, mut repaired) = (false, false);
         for _ in 0..ROUNDS {
             let step = self.state.lock().step(address, access);
             match step {
-                Step::Refuse(outcome) => return outcome,
-                Step::Present if waited => return FaultOutcome::Resolved,
+                Step::Refuse(outcome) => return (outcome, repaired),
+                Step::Present if waited => return (FaultOutcome::Resolved, repaired),
                 // It is there now; whoever brought it in may still be about to give it its final rights.
                 Step::Present => {
                     drop(self.change.lock());
                     waited = true;
                 }
                 step => {
+                    repaired = true;
                     if let Some(outcome) = self.repair(address, step) {
-                        return outcome;
+                        return (outcome, true);
                     }
                 }
             }
         }
-        FaultOutcome::BusError
+        (FaultOutcome::BusError, repaired)
     }
 
     /// Makes the page at `address` present with that right, when no fault has happened yet: cheap if it is.

@@ -3,6 +3,7 @@
 use alloc::sync::Arc;
 use core::cell::RefCell;
 
+use casemate_platform::console;
 use casemate_platform::context::{Exception, Trap, UserContext};
 
 use super::exit::leave;
@@ -21,11 +22,12 @@ pub fn run(thread: &Arc<Thread>, registers: UserContext) {
     let registers = RefCell::new(registers);
     let recent = RefCell::default();
     let context = Context { thread, registers: &registers, recent: &recent };
+    let mut in_vain = InVain::default();
     while !thread.must_end() {
         let trap = registers.borrow_mut().run();
         match trap {
             Trap::Syscall => serve_call(&context),
-            Trap::Exception(exception) => serve_exception(&context, exception),
+            Trap::Exception(exception) => serve_exception(&context, exception, &mut in_vain),
             Trap::Interrupt => {
                 signal::attend(&context, None);
                 thread.offer_stage();
@@ -69,7 +71,30 @@ fn serve_call(context: &Context) {
 /// x86 exception vector of a page fault.
 const PAGE_FAULT: u8 = 14;
 
-fn serve_exception(context: &Context, exception: Exception) {
+/// So many faults of one instruction at an address that is there are not chance any more: the host takes the page away, or never
+/// gave it. On a machine that keeps its word there is one now and then, when another thread changes the page at that moment.
+const IN_VAIN_LIMIT: u32 = 10_000;
+
+/// Faults in a row that nothing was to be done about.
+#[derive(Default)]
+struct InVain {
+    rip: u64,
+    address: u64,
+    count: u32,
+}
+
+impl InVain {
+    /// Notes a fault, and whether anything was done about it; ends the run when it leads nowhere.
+    fn note(&mut self, rip: u64, address: u64, repaired: bool) {
+        let again = !repaired && (rip, address) == (self.rip, self.address);
+        *self = InVain { rip, address, count: if again { self.count + 1 } else { 0 } };
+        if self.count >= IN_VAIN_LIMIT {
+            console::fatal("the host keeps a page of the program from it");
+        }
+    }
+}
+
+fn serve_exception(context: &Context, exception: Exception, in_vain: &mut InVain) {
     let mut outcome = None;
     if exception.vector == PAGE_FAULT {
         let access = if exception.error_code & 0x10 != 0 {
@@ -79,8 +104,9 @@ fn serve_exception(context: &Context, exception: Exception) {
         } else {
             Access::Read
         };
-        let found = context.process().address_space().handle_fault(exception.address, access);
+        let (found, repaired) = context.process().address_space().repair_fault(exception.address, access);
         if found == FaultOutcome::Resolved {
+            in_vain.note(context.registers.borrow().regs.rip, exception.address, repaired);
             return;
         }
         outcome = Some(found);
