@@ -309,6 +309,118 @@ def mr_signer(modulus: bytes, /) -> bytes:
     """SHA-256 of a little-endian modulus."""
 
 @final
+class Report:
+    """REPORT (SDM 35.15): what an enclave says of itself to another one on its machine. Nothing about it is verified.
+
+    Attributes are (flags, XFRM); hashes have 32 bytes, `report_data` and `config_id` 64, the other byte strings 16.
+    """
+
+    @staticmethod
+    def from_bytes(data: bytes, /) -> Report:
+        """Of exactly 432 bytes. Raises `SgxFormatError`."""
+    def to_bytes(self) -> bytes: ...
+    def verify(self, report_key: bytes, /) -> bool:
+        """Whether the MAC is the one that this key (16 bytes; EGETKEY gives it to the target only) makes."""
+    def target_info(self) -> TargetInfo:
+        """By which others make reports for the enclave that made this one."""
+    @property
+    def cpusvn(self) -> bytes: ...
+    @property
+    def miscselect(self) -> int: ...
+    @property
+    def cet_attributes(self) -> int: ...
+    @property
+    def isv_ext_prod_id(self) -> bytes: ...
+    @property
+    def attributes(self) -> tuple[int, int]: ...
+    @property
+    def mrenclave(self) -> bytes: ...
+    @property
+    def mrsigner(self) -> bytes: ...
+    @property
+    def config_id(self) -> bytes: ...
+    @property
+    def isv_prod_id(self) -> int: ...
+    @property
+    def isv_svn(self) -> int: ...
+    @property
+    def config_svn(self) -> int: ...
+    @property
+    def isv_family_id(self) -> bytes: ...
+    @property
+    def report_data(self) -> bytes: ...
+    @property
+    def key_id(self) -> bytes: ...
+    @property
+    def mac(self) -> bytes: ...
+
+@final
+class TargetInfo:
+    """TARGETINFO (SDM 35.16): for which enclave EREPORT makes a report."""
+
+    @staticmethod
+    def from_bytes(data: bytes, /) -> TargetInfo:
+        """Of exactly 512 bytes. Raises `SgxFormatError`."""
+    def to_bytes(self) -> bytes: ...
+    @property
+    def mrenclave(self) -> bytes: ...
+    @property
+    def attributes(self) -> tuple[int, int]: ...
+    @property
+    def cet_attributes(self) -> int: ...
+    @property
+    def miscselect(self) -> int: ...
+    @property
+    def config_svn(self) -> int: ...
+    @property
+    def config_id(self) -> bytes: ...
+
+@final
+class KeyRequest:
+    """KEYREQUEST (SDM 35.18), the operand of EGETKEY."""
+
+    def __init__(
+        self,
+        name: Literal["einittoken", "provision", "provision_seal", "report", "seal"],
+        *,
+        policy: int = 0,
+        isv_svn: int = 0,
+        cpusvn: bytes | None = None,
+        attribute_mask: tuple[int, int] = (0, 0),
+        cet_attributes_mask: int = 0,
+        key_id: bytes | None = None,
+        misc_mask: int = 0,
+        config_svn: int = 0,
+    ) -> None:
+        """What is not given is 0. `policy` has the bits of KEYPOLICY. Raises `SgxFormatError`."""
+    @staticmethod
+    def from_bytes(data: bytes, /) -> KeyRequest:
+        """Of exactly 512 bytes. Raises `SgxFormatError`."""
+    def to_bytes(self) -> bytes: ...
+    @property
+    def name(self) -> Literal["einittoken", "provision", "provision_seal", "report", "seal"] | None:
+        """None for a number that is no key's."""
+    @property
+    def policy(self) -> int: ...
+    @property
+    def isv_svn(self) -> int: ...
+    @property
+    def cpusvn(self) -> bytes: ...
+    @property
+    def attribute_mask(self) -> tuple[int, int]: ...
+    @property
+    def cet_attributes_mask(self) -> int: ...
+    @property
+    def key_id(self) -> bytes: ...
+    @property
+    def misc_mask(self) -> int: ...
+    @property
+    def config_svn(self) -> int: ...
+    @property
+    def reserved_is_zero(self) -> bool:
+        """Whether reserved bytes, and policy bits that do not exist, are 0: else EGETKEY refuses it."""
+
+@final
 class QuoteBody:
     """What a quote carries. Nothing about it is verified."""
 

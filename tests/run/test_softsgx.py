@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from casemate._core import Report
 from casemate.loader.files import RUNTIME_DIRECTORY
 from tests.bundles import unpack_bundle
 from tests.run.test_first_program import casemate
@@ -99,19 +100,19 @@ def test_a_flipped_bit_is_refused_at_einit(signed: Signed, name: str) -> None:
 
 
 def test_the_report_names_this_enclave_and_its_signer(signed: Signed) -> None:
-    report = signed.run("cat", "/dev/attestation/report").stdout
-    assert len(report) == 432
-    assert report[64:96] == signed.mrenclave["edmm"]
-    assert report[128:160] == key().mrsigner
-    assert int.from_bytes(report[256:258], "little") == OPTIONS.isv_prod_id
-    assert int.from_bytes(report[258:260], "little") == OPTIONS.isv_svn
+    report = Report.from_bytes(signed.run("cat", "/dev/attestation/report").stdout)
+    assert report.mrenclave == signed.mrenclave["edmm"]
+    assert report.mrsigner == key().mrsigner
+    assert (report.isv_prod_id, report.isv_svn) == (OPTIONS.isv_prod_id, OPTIONS.isv_svn)
+    # The TARGETINFO of the enclave itself is the one that its reports lead to.
+    assert signed.run("cat", "/dev/attestation/my_target_info").stdout == report.target_info().to_bytes()
 
 
 def test_the_report_carries_what_the_program_wrote(signed: Signed) -> None:
     done = signed.run(
         "sh", "-c", "echo -n of the program > /dev/attestation/user_report_data; exec cat /dev/attestation/report"
     )
-    assert done.stdout[320:384] == b"of the program".ljust(64, b"\0"), done.stderr
+    assert Report.from_bytes(done.stdout).report_data == b"of the program".ljust(64, b"\0"), done.stderr
 
 
 def test_sealing_keys_stay_the_same_on_one_machine_and_differ_on_another(signed: Signed, tmp_path: Path) -> None:
@@ -123,6 +124,21 @@ def test_sealing_keys_stay_the_same_on_one_machine_and_differ_on_another(signed:
     mine = read("_sgx_mrenclave")
     assert mine == read("_sgx_mrenclave")
     assert len({mine, read("_sgx_mrsigner"), read("_sgx_mrenclave", tmp_path / "other"), bytes(16)}) == 4
+
+
+def test_sealing_keys_depend_on_the_masks_of_the_manifest(signed: Signed, tmp_path: Path) -> None:
+    def signers_key(name: str, lines: str) -> bytes:
+        (tmp_path / name).mkdir()
+        other = make_signed(tmp_path / name, lines)
+        done = other.run("cat", "/dev/attestation/keys/_sgx_mrsigner", fuses=signed.bundle.parent / "fuses")
+        assert (done.returncode, len(done.stdout)) == (0, 16), done.stderr
+        return done.stdout
+
+    default = signed.run("cat", "/dev/attestation/keys/_sgx_mrsigner").stdout
+    # Another enclave of the same signer; the masks are the default ones.
+    assert default == signers_key("same", '[sgx]\nseal_key.xfrm_mask = "0x3"\nmax_threads = 8')
+    keys = {signers_key(name, f'[sgx]\nseal_key.{name} = "0x0"') for name in ("flags_mask", "xfrm_mask", "misc_mask")}
+    assert len(keys | {default}) == 4
 
 
 def test_the_fuse_file_is_its_owners_alone(signed: Signed, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ mod manifest;
 mod processor;
 mod quote;
 mod ratls;
+mod report;
 mod sgx;
 
 use pyo3::create_exception;
@@ -46,6 +47,8 @@ mod _core {
     use super::ratls::{
         Evidence, EvidenceFormatError, evidence_claims, evidence_extension, evidence_report_data,
     };
+    #[pymodule_export]
+    use super::report::{KeyRequest, Report, TargetInfo};
     #[pymodule_export]
     use super::sgx::{EnclaveLayout, SgxFormatError, SigStruct, enclave_variants, mr_signer};
 

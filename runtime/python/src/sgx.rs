@@ -21,7 +21,7 @@ pub(crate) fn refuse(error: impl std::fmt::Display) -> PyErr {
 }
 
 /// Bytes of exactly this length.
-fn array<const N: usize>(what: &str, bytes: &[u8]) -> PyResult<[u8; N]> {
+pub(crate) fn array<const N: usize>(what: &str, bytes: &[u8]) -> PyResult<[u8; N]> {
     bytes.try_into().map_err(|_| refuse(format!("{what} needs {N} bytes, {} are there", bytes.len())))
 }
 
