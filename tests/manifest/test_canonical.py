@@ -46,6 +46,10 @@ def test_the_defaults_are_the_documented_ones() -> None:
         ("sgx.edmm_enable = true\nsgx.debug = true", {"edmm": "required", "debug": True}),
         ("sgx.edmm_enable = false", {"edmm": "off"}),
         ("sgx.isvprodid = 7\nsgx.isvsvn = 65535", {"isv_prod_id": 7, "isv_svn": 65535}),
+        (
+            'sgx.seal_key.flags_mask = "0xFFFFFFFFFFFFFFFD"\nsgx.seal_key.misc_mask = "0x0"',
+            {"seal_key": {"flags_mask": (1 << 64) - 3, "misc_mask": 0, "xfrm_mask": 3}},
+        ),
         ('loader.log_level = "all"', {"log_level": "all"}),
         ("sys.disallow_subprocesses = true", {"disallow_subprocesses": True}),
         ("sys.enable_extra_runtime_domain_names_conf = false", {"names_from_host": False}),

@@ -168,7 +168,6 @@ def test_redis() -> None:
         "sgx.use_exinfo",
         "sgx.preheat_enclave",
         "sgx.cpu_features",
-        "sgx.seal_key",
         "sgx.trusted_files",
     }
 

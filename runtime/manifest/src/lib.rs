@@ -26,6 +26,6 @@ mod wire;
 pub use error::ManifestError;
 pub use model::{
     Edmm, EnvValue, EnvVar, FDS_HARD_LIMIT, IndexRef, LogLevel, MAX_MANIFEST_BYTES, Manifest, Mount,
-    MountKind, RootDigest, VERSION,
+    MountKind, RootDigest, SealKey, VERSION,
 };
 pub use secrets::{INIT_PATH, RESULTS_PATH, Secrets};

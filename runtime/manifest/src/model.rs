@@ -68,6 +68,9 @@ pub struct Manifest {
     pub program: String,
     /// Version of the runtime that the image was built with.
     pub runtime_version: String,
+    /// Which properties of the enclave its sealing keys depend on; absent for [`SealKey::default`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seal_key: Option<SealKey>,
     /// What the first program, `/casemate/init`, asks a broker for before `program` starts; absent when it is not there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secrets: Option<Secrets>,
@@ -79,6 +82,27 @@ pub struct Manifest {
     pub umask: u32,
     /// [`VERSION`].
     pub version: u32,
+}
+
+/// Masks of KEYREQUEST for the sealing keys (SDM 35.18): bits that are 0 may differ between enclaves that share a key. INIT and
+/// DEBUG of ATTRIBUTES always count, whatever the mask says (SDM 38.4, EGETKEY).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SealKey {
+    /// Of ATTRIBUTES' flags.
+    pub flags_mask: u64,
+    /// Of MISCSELECT.
+    pub misc_mask: u32,
+    /// Of XFRM.
+    pub xfrm_mask: u64,
+}
+
+impl Default for SealKey {
+    /// All flags and all of MISCSELECT; of XFRM x87 and SSE, which every enclave has: the rest depends on the processor that one
+    /// and the same enclave runs on.
+    fn default() -> Self {
+        SealKey { flags_mask: u64::MAX, misc_mask: u32::MAX, xfrm_mask: 3 }
+    }
 }
 
 /// Which file index belongs to the manifest.

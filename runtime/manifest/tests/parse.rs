@@ -2,7 +2,7 @@
 
 mod common;
 
-use casemate_manifest::{Edmm, EnvValue, LogLevel, Manifest, ManifestError, MountKind, RootDigest};
+use casemate_manifest::{Edmm, EnvValue, LogLevel, Manifest, ManifestError, MountKind, RootDigest, SealKey};
 use common::{SAMPLE, refusal, replaced};
 use proptest::prelude::*;
 
@@ -58,6 +58,21 @@ fn another_version_is_named_even_when_its_members_are_unknown() {
     assert_eq!(Manifest::parse(b"{\"version\":2,\"new\":[1]}\n"), Err(ManifestError::Version(2)));
     let text = replaced("\"version\":1", "\"version\":7");
     assert_eq!(Manifest::parse(text.as_bytes()), Err(ManifestError::Version(7)));
+}
+
+#[test]
+fn masks_of_sealing_keys_are_there_whole_or_not_at_all() {
+    let masks = r#""seal_key":{"flags_mask":18446744073709551615,"misc_mask":1,"xfrm_mask":7},"#;
+    let with = |masks: &str| replaced("\"stack_size\"", &format!("{masks}\"stack_size\""));
+    let found = Manifest::parse(with(masks).as_bytes()).unwrap().seal_key;
+    assert_eq!(found, Some(SealKey { flags_mask: u64::MAX, misc_mask: 1, xfrm_mask: 7 }));
+    assert_eq!(Manifest::parse(SAMPLE.as_bytes()).unwrap().seal_key, None);
+    for (from, to) in
+        [(":1,", ":4294967296,"), (":7}", ":-1}"), (",\"xfrm_mask\":7", ""), ("\"misc", "\"mist")]
+    {
+        let text = with(&masks.replace(from, to));
+        assert!(matches!(Manifest::parse(text.as_bytes()), Err(ManifestError::Syntax(_))), "{text}");
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from casemate import __version__
-from casemate.manifest.canonical import CanonicalManifest, IndexRef, canonical_bytes
+from casemate.manifest.canonical import CanonicalManifest, IndexRef, SealKey, canonical_bytes
 from casemate.manifest.environment import (
     DEFAULT_PATH,
     Environment,
@@ -20,7 +20,7 @@ from casemate.manifest.load import UserManifest
 from casemate.manifest.mounts import canonical_mounts
 from casemate.manifest.paths import joined
 from casemate.manifest.program import Lookup, find_program
-from casemate.manifest.schema import Edmm, Sgx
+from casemate.manifest.schema import Edmm, SealKeyMasks, Sgx
 from casemate.manifest.secrets import canonical_secrets
 from casemate.manifest.sizes import format_size
 
@@ -144,6 +144,7 @@ def build_canonical(
         isv_svn=sgx.isvsvn,
         edmm=_edmm(sgx),
         debug=sgx.debug,
+        seal_key=_seal_key(sgx),
         secrets=secrets,
     )
     canonical_bytes(manifest)  # refuses what the enclave would refuse
@@ -208,6 +209,14 @@ def _edmm(sgx: Sgx) -> Edmm:
     if sgx.edmm_enable is None:
         return "auto"
     return "required" if sgx.edmm_enable else "off"
+
+
+def _seal_key(sgx: Sgx) -> SealKey | None:
+    """The masks, unless they are the ones that hold without any."""
+    masks = sgx.seal_key
+    if masks == SealKeyMasks():
+        return None
+    return SealKey(flags_mask=masks.flags_mask, misc_mask=masks.misc_mask, xfrm_mask=masks.xfrm_mask)
 
 
 def _check_trusted_files(user: UserManifest, lookup: Lookup, warn: Warn) -> None:

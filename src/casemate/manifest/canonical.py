@@ -63,6 +63,14 @@ class IndexRef(_Member):
     size: int
 
 
+class SealKey(_Member):
+    """Masks of the sealing keys, as SGX's KEYREQUEST has them."""
+
+    flags_mask: int
+    misc_mask: int
+    xfrm_mask: int
+
+
 class SecretsRef(_Member):
     """What ``/casemate/init`` asks a broker for; the maps give names of secrets."""
 
@@ -110,6 +118,7 @@ class CanonicalManifest(_Member):
     log_level: LogLevel
     disallow_subprocesses: bool
     index: IndexRef
+    seal_key: SealKey | None = None
     secrets: SecretsRef | None = None
 
     @property

@@ -124,6 +124,8 @@ def _type(field: FieldInfo) -> str:
     # The metadata of a size is its parser; ids and counts have none.
     if any("parse_size" in repr(item) for item in field.metadata) or "parse_size" in annotation:
         return "size"
+    if any("_mask" in repr(item) for item in field.metadata):
+        return "string"
     for mark, name in (
         ("dict[", "table"),
         ("list[", "array"),

@@ -7,6 +7,7 @@ refused. Derivation, merging and what the keys become are in ``build`` and the m
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
@@ -124,6 +125,13 @@ def _pin(value: str) -> str:
     return digits
 
 
+def _mask(value: Any) -> Any:
+    """A mask as Gramine writes it: a string of hexadecimal digits after ``0x``."""
+    if isinstance(value, str) and re.fullmatch(_MASK_PATTERN, value):
+        return int(value, 16)
+    raise ValueError('expected a string of hexadecimal digits like "0xff"')
+
+
 def _plain_file(value: str) -> str:
     path = plain_path(value)
     if path is None or path == "/":
@@ -156,6 +164,8 @@ Size = Annotated[int, BeforeValidator(parse_size), WithJsonSchema(_SIZE_SCHEMA)]
 EnclaveSize = Annotated[Size, AfterValidator(_power_of_two)]
 StackSize = Annotated[Size, AfterValidator(_sized)]
 PageSize = Annotated[Size, AfterValidator(_pages)]
+_MASK_PATTERN = r"^0[xX][0-9a-fA-F]{1,16}$"
+Mask = Annotated[int, BeforeValidator(_mask), WithJsonSchema({"type": "string", "pattern": _MASK_PATTERN})]
 
 
 class _Table(BaseModel):
@@ -390,6 +400,32 @@ class TrustedFile(_Table):
     sha256: Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")] | None = None
 
 
+class SealKeyMasks(_Table):
+    """What sealing keys depend on beside the enclave's identity: bits that are 0 may differ between enclaves with the same key."""
+
+    flags_mask: Mask = Field(
+        (1 << 64) - 1,
+        description="Of the enclave's attributes. `INIT` and `DEBUG` count whatever it says.",
+        json_schema_extra={"default": "0xffffffffffffffff", "default_text": '`"0xffffffffffffffff"`'},
+    )
+    xfrm_mask: Mask = Field(
+        3,
+        description="Of the processor features that the enclave uses. They depend on the processor and its "
+        "kernel: with more bits than the default a machine may get another key after an update.",
+        json_schema_extra={
+            "default": "0x3",
+            "default_text": '`"0x3"`',
+            "gramine": 'default `"0xfffffffffff9ff1b"`',
+        },
+    )
+    misc_mask: Mask = Field(
+        (1 << 32) - 1,
+        le=(1 << 32) - 1,
+        description="Of MISCSELECT.",
+        json_schema_extra={"default": "0xffffffff", "default_text": '`"0xffffffff"`'},
+    )
+
+
 class Sgx(_Table):
     """The enclave."""
 
@@ -416,6 +452,7 @@ class Sgx(_Table):
     )
     isvprodid: int = Field(0, ge=0, le=65535, description="Product id in the signature.")
     isvsvn: int = Field(0, ge=0, le=65535, description="Security version number in the signature.")
+    seal_key: SealKeyMasks = Field(default_factory=SealKeyMasks)
     allowed_files: list[FileUri] = Field(
         default_factory=list,
         description="**Insecure.** Files and directories of the host that are shown inside, unverified, readable and "

@@ -34,7 +34,6 @@ UNUSED: Final[dict[str, str]] = {
     "sgx.insecure__allow_memfaults_without_exinfo": (
         "faulting addresses are given to signal handlers where the processor reports them"
     ),
-    "sgx.seal_key": "sealing keys are derived with fixed masks",
     "sgx.remote_attestation": "attestation is not switched by the manifest",
     "sgx.ra_client_spid": "EPID attestation no longer exists",
     "sgx.ra_client_linkable": "EPID attestation no longer exists",

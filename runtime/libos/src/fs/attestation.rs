@@ -10,6 +10,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use casemate_abi::Platform;
+use casemate_manifest::SealKey;
 use casemate_platform::attest::{self, SealTo, TARGET_INFO_SIZE};
 use casemate_platform::sync::Mutex;
 
@@ -74,18 +75,19 @@ fn is_key_name(name: &[u8]) -> bool {
         && !name.starts_with(b"_sgx_")
 }
 
-/// Who may use the files: the program, and nobody else in the enclave.
+/// Who may use the files: the program, and nobody else in the enclave. And what its sealing keys depend on.
 #[derive(Clone, Copy)]
 struct Owner {
     platform: Platform,
     uid: u32,
     gid: u32,
+    seal: SealKey,
 }
 
-/// The file system's root and its device number.
-pub fn new(platform: Platform, uid: u32, gid: u32) -> (Arc<dyn Inode>, u64) {
+/// The file system's root and its device number. Its files belong to the user and group.
+pub fn new(platform: Platform, (uid, gid): (u32, u32), seal: SealKey) -> (Arc<dyn Inode>, u64) {
     let device = new_device();
-    let of = Owner { platform, uid, gid };
+    let of = Owner { platform, uid, gid, seal };
     let items = if attest::is_available() { WITH_SGX } else { WITHOUT_SGX };
     let root = Object::directory(0o755, Fixed { items, of });
     (GeneratedInode::root(FileSystem { device, magic: statfs::TMPFS, file_size: 0 }, root), device)
@@ -174,20 +176,17 @@ struct Keys(Owner);
 const PROCESSOR_KEYS: [(&[u8], SealTo); 2] =
     [(b"_sgx_mrenclave", SealTo::Enclave), (b"_sgx_mrsigner", SealTo::Signer)];
 
-/// What the sealing keys depend on beside the identity: all flags of the enclave, of XFRM what every enclave has (the rest
-/// differs between runs of one enclave), all of MISCSELECT. The manifest's `sgx.seal_key` is not read.
-const SEAL_MASKS: (u64, u64, u32) = (u64::MAX, 3, u32::MAX);
-
-fn processor_key(to: SealTo) -> Result<Vec<u8>> {
-    let (flags, xfrm, misc) = SEAL_MASKS;
-    attest::seal_key(to, flags, xfrm, misc).map(|key| key.to_vec()).ok_or(Errno::EIO)
+fn processor_key(to: SealTo, seal: SealKey) -> Result<Vec<u8>> {
+    let SealKey { flags_mask, misc_mask, xfrm_mask } = seal;
+    attest::seal_key(to, flags_mask, xfrm_mask, misc_mask).map(|key| key.to_vec()).ok_or(Errno::EIO)
 }
 
 impl Folder for Keys {
     fn find(&self, name: &[u8]) -> Result<Object> {
         let known = PROCESSOR_KEYS.iter().find(|(known, _)| *known == name && attest::is_available());
         if let Some(&(_, to)) = known {
-            return Ok(own(&self.0, Object::text(0o400, move || processor_key(to))));
+            let seal = self.0.seal;
+            return Ok(own(&self.0, Object::text(0o400, move || processor_key(to, seal))));
         }
         if !is_key_name(name) {
             return Err(Errno::ENOENT);

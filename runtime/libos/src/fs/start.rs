@@ -58,7 +58,8 @@ fn furnish(root: &Location, manifest: &Manifest, facts: &HostFacts) -> Result<()
     let volumes = admit_volumes(&facts.volumes, |path| manifest.host_mount(path).is_some())?;
     mount_system(root)
         .and_then(|()| {
-            let (inode, device) = attestation::new(facts.platform, manifest.uid, manifest.gid);
+            let seal = manifest.seal_key.unwrap_or_default();
+            let (inode, device) = attestation::new(facts.platform, (manifest.uid, manifest.gid), seal);
             let mount = Mount::new(device, "tmpfs", b"tmpfs", false);
             mount_directory(root, b"/dev/attestation", inode, mount)
         })
