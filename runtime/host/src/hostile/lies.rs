@@ -9,7 +9,7 @@ use super::harass::strange;
 use super::{below, has, is_time, kind, next, pick};
 use crate::arena::{self, Thread};
 use crate::calls::{self, Args};
-use crate::{sys, thread};
+use crate::{run, sys, thread};
 
 /// Where small outputs lie in the buffer.
 const SIDE: u64 = HOST_BUFFER_SIZE as u64 - 8192;
@@ -24,7 +24,7 @@ pub(super) fn answer(call: HostCall, caller: &Thread, args: Args) -> i64 {
     use HostCall::*;
     let kinds = match call {
         PageMap | PageProtect | PageUnmap | PageDiscard | PageMove | PageConvert | PageRemove => kind::PAGES,
-        ThreadCreate => kind::THREADS,
+        ThreadCreate => kind::THREADS | kind::REPLIES,
         ClockRead => kind::CLOCKS | kind::CLOCK_ERRORS,
         ImageOpen => kind::IMAGES,
         _ => kind::RESULTS | kind::BUFFERS,
@@ -132,8 +132,8 @@ fn create_thread(caller: &Thread, args: Args) -> i64 {
             let result = honest(HostCall::ThreadCreate, caller, args);
             if result < 0 { result } else { pick(&[-11, -2, i64::MIN, 7]) }
         }
-        // It comes twice.
-        2 => {
+        // It comes twice; in an enclave the second is a reply to what the first asks.
+        2 if !run::is_enclave() || has(kind::REPLIES) => {
             let result = honest(HostCall::ThreadCreate, caller, args);
             let _ = thread::create(args[0]);
             result
@@ -144,8 +144,8 @@ fn create_thread(caller: &Thread, args: Args) -> i64 {
             let _ = thread::create(strange() & !1);
             honest(HostCall::ThreadCreate, caller, args)
         }
-        // Another comes for a thread that is there already; to an enclave that is the reply to whatever that thread asked last.
-        4 => {
+        // Another comes for a thread that is there already.
+        4 if !run::is_enclave() || has(kind::REPLIES) => {
             let areas =
                 || arena::opened().map(|(_, other)| other.host_area()).filter(|area| *area != thread::OWN);
             let count = areas().count().max(1) as u64;
@@ -192,8 +192,7 @@ fn image(caller: &Thread, args: Args) -> i64 {
     let words = (caller.host_buffer() + SIDE) as *mut [u64; 3];
     // SAFETY: the loader has just written these words to the caller's buffer.
     let [handle, size, address] = unsafe { words.read_unaligned() };
-    let inside =
-        pick(&[0x1_0000, 0x40_0000, crate::run::enclave_end() - 1, crate::run::enclave_end() - 4096]);
+    let inside = pick(&[0x1_0000, 0x40_0000, run::enclave_end() - 1, run::enclave_end() - 4096]);
     let lie = match below(7) {
         0 => [handle, size, inside],
         1 => [handle, size, pick(&[0, u64::MAX, u64::MAX - 8, 1 << 47, 1 << 63, (1 << 47) - 1])],

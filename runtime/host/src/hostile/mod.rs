@@ -52,6 +52,8 @@ pub mod kind {
     pub const IMAGES: u32 = 512;
     /// In an enclave: entries with other words than were agreed, and exception stages that are missed or come twice.
     pub const ENTRIES: u32 = 1024;
+    /// In an enclave: threads that enter where another is in a host call, and so reply to it, whatever it was.
+    pub const REPLIES: u32 = 2048;
 }
 
 static ON: AtomicBool = AtomicBool::new(false);

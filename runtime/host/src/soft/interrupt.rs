@@ -107,7 +107,12 @@ fn resume(thread: &Thread, tcs: u64, context: &mut Context) {
     };
     // SAFETY: as in `raise`.
     let logical = unsafe { &mut *thread.logical.get() };
-    if let Err(fault) = device().device.eresume(logical, &mut state, &mut area) {
+    while let Err(fault) = device().device.eresume(logical, &mut state, &mut area) {
+        // A thread that nobody asked for is inside by this TCS.
+        #[cfg(feature = "hostile")]
+        if crate::hostile::is_on() && !logical.in_enclave() {
+            continue;
+        }
         fail(EXIT_INTERNAL, format_args!("softsgx: ERESUME: {fault}"));
     }
     put_state(context, &state);

@@ -23,7 +23,7 @@ pub const HEAP_SIZE: u64 = 64 << 20;
 const THREADS_BASE: u64 = 0x3000_0000;
 /// More than a thread's block takes.
 const THREAD_STRIDE: u64 = 0x6_0000;
-const MAX_THREADS: u32 = 512;
+pub const MAX_THREADS: u32 = 512;
 /// Program memory that programs send; the rest holds canaries.
 pub const PUBLIC: u64 = USER_BASE;
 pub const PUBLIC_SIZE: usize = 512 * 1024;

@@ -13,7 +13,8 @@ use casemate_platform::{clock, console, context};
 use crate::chosen::enter_thread;
 use crate::host::{self, BUFFER, MADE, SIDE};
 use crate::machine::{
-    self, CANARY, ENCLAVE_SIZE, HEAP_BASE, MAIN_BLOCK, PAGE, PUBLIC, PUBLIC_SIZE, SECRET, buffer_of,
+    self, CANARY, ENCLAVE_SIZE, HEAP_BASE, MAIN_BLOCK, MAX_THREADS, PAGE, PUBLIC, PUBLIC_SIZE, SECRET,
+    buffer_of,
 };
 use crate::numbers::Numbers;
 
@@ -46,7 +47,9 @@ pub fn check(main: &Arc<ThreadHandle>) {
         println!("{:<18}{made:>10} calls{lies:>10} lies", call.name());
         // Exit comes last, and is refused three times; the other two are made in enclaves with EDMM only, and this is none.
         let elsewhere = [HostCall::Exit, HostCall::PageConvert, HostCall::PageRemove];
-        if lies < wanted / 2000 && !elsewhere.contains(call) {
+        // A thread that a host promises and never sends keeps its block for ever, and there are no more than that.
+        let enough = if *call == HostCall::ThreadCreate { MAX_THREADS.into() } else { u64::MAX };
+        if lies < enough.min(wanted / 2000) && !elsewhere.contains(call) {
             untold.push(call.name());
         }
     }
