@@ -61,6 +61,12 @@ pub fn program_base() -> u64 {
     USER_BASE.load(Relaxed)
 }
 
+/// First address behind program memory.
+#[cfg(feature = "hostile")]
+pub fn program_top() -> u64 {
+    USER_TOP.load(Relaxed)
+}
+
 /// Whether `[address, address + length)` is whole pages that the enclave may have changed: on `direct`, of program memory.
 #[inline]
 pub fn is_changeable(address: u64, length: u64) -> bool {

@@ -22,6 +22,11 @@ pub(super) fn honest(call: HostCall, caller: &Thread, args: Args) -> i64 {
 /// An answer, with a lie when it is time for one of the kinds that this run has.
 pub(super) fn answer(call: HostCall, caller: &Thread, args: Args) -> i64 {
     use HostCall::*;
+    if has(kind::SHOWS)
+        && let Some(reply) = super::show::answer(call, args)
+    {
+        return reply;
+    }
     let kinds = match call {
         PageMap | PageProtect | PageUnmap | PageDiscard | PageMove | PageConvert | PageRemove => kind::PAGES,
         ThreadCreate => kind::THREADS | kind::REPLIES,

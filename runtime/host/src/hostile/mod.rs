@@ -15,6 +15,7 @@
 
 mod harass;
 mod lies;
+mod show;
 mod watch;
 
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering::*};
@@ -54,6 +55,8 @@ pub mod kind {
     pub const ENTRIES: u32 = 1024;
     /// In an enclave: threads that enter where another is in a host call, and so reply to it, whatever it was.
     pub const REPLIES: u32 = 2048;
+    /// Pages that should be hidden, with contents of the host's, in an enclave without EDMM.
+    pub const SHOWS: u32 = 4096;
 }
 
 static ON: AtomicBool = AtomicBool::new(false);
@@ -157,6 +160,9 @@ fn change_block(block: &mut StartBlock, lie: u64) {
 
 /// Starts the threads that disturb the run.
 pub fn start() {
+    if has(kind::SHOWS) {
+        show::fill();
+    }
     let kinds = kind::SCRIBBLES | kind::INTERRUPTS | kind::EXCEPTIONS;
     if has(kinds) {
         let _ = crate::thread::create_own();
