@@ -10,6 +10,10 @@ mod manifest;
 
 use std::path::Path;
 
+use casemate_aesm::{
+    GetQuoteExRequest, GetQuoteExResponse, GetQuoteSizeExResponse, InitQuoteExResponse, Message, Request,
+    Response,
+};
 use casemate_index::{Attributes, Device, FileHasher, LayerTable, SpecialKind, merge};
 use casemate_ratls::{claims, extension};
 use casemate_sgx::{SigStruct, Template};
@@ -26,12 +30,14 @@ fn main() -> std::io::Result<()> {
     };
     let program = std::fs::read(PROGRAM)?;
     let layer = layer(&program);
-    let seeds: [(&str, &[Vec<u8>]); 5] = [
+    let seeds: [(&str, &[Vec<u8>]); 7] = [
         ("index", &[index_body(&layer), layer.to_bytes()]),
         ("survey", &[program]),
         ("manifest", &[manifest::SAMPLE.into()]),
         ("evidence", &[extension(&quote(), &claims(b"a key", Some(b"nonce")))]),
         ("structures", &[image::sample(), sigstruct(), quote()]),
+        ("verifier", &sound()),
+        ("messages", &messages()),
     ];
     for (target, inputs) in seeds {
         let place = Path::new(&directory).join(target);
@@ -82,6 +88,42 @@ fn sigstruct() -> Vec<u8> {
     };
     let signed = key::sign(SigStruct::unsigned(&template)).expect("a signature");
     zerocopy::IntoBytes::as_bytes(&signed).to_vec()
+}
+
+/// For the target `verifier`: what kind it is, and a quote, its collateral, the certificate of its platform.
+/// All of it is of a simulated vendor: `Vendor.create` and `Vendor.collateral`, `tests.attestation.paper.Platform.quote`.
+fn sound() -> [Vec<u8>; 3] {
+    let quote = include_bytes!("sound/quote.bin");
+    let kind = |number: u8, bytes: &[u8]| [&[number], bytes].concat();
+    let certificate =
+        dcap_qvl::intel::extract_cert_chain(&dcap_qvl::quote::Quote::parse(quote).expect("a quote"))
+            .expect("a chain")
+            .swap_remove(0);
+    [kind(0, quote), kind(1, include_bytes!("sound/collateral.json")), kind(2, &certificate)]
+}
+
+/// For the target `messages`: what kind it is, and answers of a quoting service one after the other, a request to it, an
+/// answer of a broker.
+fn messages() -> [Vec<u8>; 3] {
+    let init = InitQuoteExResponse {
+        target_info: Some(vec![3; 512]),
+        pub_key_id_size: Some(32),
+        ..Default::default()
+    };
+    let size = GetQuoteSizeExResponse { quote_size: Some(8192), ..Default::default() };
+    let get = GetQuoteExResponse { quote: Some(quote()), ..Default::default() };
+    let init = Response { init_quote_ex: Some(init), ..Default::default() }.encode_to_vec();
+    let size = Response { get_quote_size_ex: Some(size), ..Default::default() }.encode_to_vec();
+    let get = Response { get_quote_ex: Some(get), ..Default::default() }.encode_to_vec();
+    let mut answers = vec![0];
+    for answer in [&init, &init, &size, &get] {
+        answers.extend((answer.len() as u16).to_le_bytes());
+        answers.extend(answer);
+    }
+    let request = GetQuoteExRequest { report: vec![5; 432], buf_size: 8192, ..Default::default() };
+    let request = Request { get_quote_ex: Some(request), ..Default::default() };
+    let answer = b"\x02HTTP/1.1 200 OK\r\nContent-Length: 14\r\n\r\n{\"secrets\":{}}";
+    [answers, [vec![1], request.encode_to_vec()].concat(), answer.to_vec()]
 }
 
 /// Well formed, and signed by nobody: header, report body, signature data, authentication data, a certificate chain.

@@ -9,12 +9,16 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from casemate.attestation.ratls import new_identity
+from casemate.attestation.ratls.server import server_context
 from casemate.broker.enclave_api import _names
 from casemate.broker.errors import BrokerError
 from casemate.broker.journal import canonical, chained
 from casemate.broker.provisioning import REQUEST, RESPONSE, ProvisioningProtocol
 from casemate.broker.results import check_result_name
 from casemate.broker.sealing import FileMasterKey, seal, unseal
+from casemate.broker.wire import Limits, Port
+from tests.attestation.simple_quotes import quote_of
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
@@ -22,6 +26,7 @@ JSON = st.recursive(
     max_leaves=12,
 )
 MASTER = FileMasterKey(bytes(32))
+CONTEXT = server_context(new_identity(quote_of(bytes(32))))
 
 
 @given(JSON)
@@ -48,6 +53,12 @@ class Transport(asyncio.Transport):
         self.ended = True
 
     abort = close
+
+    def is_closing(self) -> bool:
+        return self.ended
+
+    def get_write_buffer_size(self) -> int:
+        return 0
 
 
 class Decider:
@@ -111,3 +122,24 @@ def test_a_sealed_value_with_a_changed_byte_does_not_open(value: bytes, at: int,
 def test_records_that_differ_have_hashes_that_differ(one: Any, other: Any) -> None:
     first, second = (canonical({"record": value}) for value in (one, other))
     assert (chained(bytes(32), first) == chained(bytes(32), second)) == (first == second)
+
+
+@given(st.lists(st.binary(min_size=1, max_size=600), min_size=1, max_size=4))
+@settings(max_examples=200, deadline=None, derandomize=True)
+def test_any_bytes_before_tls_stands_reach_nobody(pieces: list[bytes]) -> None:
+    reached: list[object] = []
+
+    def inner(certificate: bytes | None) -> asyncio.Protocol:
+        reached.append(certificate)
+        return asyncio.Protocol()
+
+    async def speak() -> None:
+        connection = Port("test", CONTEXT, Limits(), inner).protocol()
+        connection.connection_made(transport := Transport())
+        for piece in pieces:
+            if not transport.ended:
+                connection.data_received(piece)
+        connection.connection_lost(None)
+
+    asyncio.run(speak())
+    assert reached == []
