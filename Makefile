@@ -104,12 +104,17 @@ packages:
 
 # --- Checks --------------------------------------------------------------------------------------------
 
+# Every interleaving of a few threads; loom is another build of the crate.
+LOOM := RUSTFLAGS="--cfg loom" cargo test --quiet --release -p casemate-exitless --test loom --target-dir $(CURDIR)/target/loom
+
 test: install system-test
 	cargo test --quiet --workspace $(addprefix --exclude ,$(HOST_UNTESTED))
+	$(LOOM)
 	$(BIN)/python -m pytest -m "not long"
 
 test-long: install system-test fuzz
 	CASEMATE_LIES=10000000 CASEMATE_MUTATIONS=20000 cargo test --quiet --release --workspace $(addprefix --exclude ,$(HOST_UNTESTED))
+	$(LOOM)
 	$(BIN)/python -m pytest
 
 # Inputs that reach something new stay in fuzz/corpus; an input that breaks something is named and kept in fuzz/artifacts.

@@ -29,6 +29,7 @@ TRIPLE = "x86_64-unknown-linux-gnu"
 # As runtime/host/src/hostile/mod.rs has them.
 RESULTS, BUFFERS, SCRIBBLES, INTERRUPTS, EXCEPTIONS = 1, 2, 4, 8, 16
 PAGES, THREADS, CLOCKS, CLOCK_ERRORS, IMAGES, ENTRIES, REPLIES = 32, 64, 128, 256, 512, 1024, 2048
+RING = 8192
 # Lies that a program can live with: none of them takes away what it cannot do without.
 BEARABLE = RESULTS | BUFFERS | SCRIBBLES | INTERRUPTS | CLOCKS | IMAGES | THREADS | ENTRIES
 
@@ -85,8 +86,8 @@ def make_rootfs(rootfs: Path) -> None:
         (rootfs / "files" / str(number)).write_text(f"contents of {number}\n")
 
 
-def shield(directory: Path, rootfs: Path, program: str, enclave_size: str = "2G") -> Image:
-    """`casemate build` of a root file system, whose arguments the host chooses."""
+def shield(directory: Path, rootfs: Path, program: str, enclave_size: str = "2G", servers: int = 0) -> Image:
+    """`casemate build` of a root file system, whose arguments the host chooses; with servers for exitless calls."""
     image = Image(rootfs, directory / "bundle", directory / "volume")
     manifest = directory / "manifest.toml"
     lines = [
@@ -96,6 +97,7 @@ def shield(directory: Path, rootfs: Path, program: str, enclave_size: str = "2G"
         'loader.env.PATH = "/usr/bin:/bin"',
         'sgx.allowed_files = ["file:/data/"]',
         f'sgx.enclave_size = "{enclave_size}"',
+        f"sgx.exitless_threads = {servers}",
     ]
     manifest.write_text("\n".join(lines) + "\n")
     output = directory / "image"
@@ -121,6 +123,8 @@ class Outcome:
     lies: Counter[str] = field(default_factory=Counter)
     # Words scribbled over, wake-ups, interrupts, exceptions, entries.
     harassed: tuple[int, ...] = (0, 0, 0, 0, 0)
+    # Lies about exitless requests, entries of the ring changed.
+    ring: tuple[int, ...] = (0, 0)
     # Status and signal that the enclave ended the run with; None when it did not.
     end: tuple[int, int] | None = None
     canary: str | None = None
@@ -217,6 +221,8 @@ def _read_report(report: str, outcome: Outcome) -> None:
             outcome.made[rest[0]], outcome.lies[rest[0]] = int(rest[1]), int(rest[2])
         elif word == "harassed":
             outcome.harassed = tuple(map(int, rest))
+        elif word == "ring":
+            outcome.ring = tuple(map(int, rest))
         elif word == "canary":
             outcome.canary = " ".join(rest)
         elif word == "end":

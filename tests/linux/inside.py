@@ -66,16 +66,18 @@ class Image:
         return static
 
 
-def make_image(name: str, programs: dict[str, Path], links: dict[str, str] | None = None) -> Image:
+def make_image(
+    name: str, programs: dict[str, Path], links: dict[str, str] | None = None, settings: tuple[str, ...] = ()
+) -> Image:
     """An image with these programs (absolute path inside → file), symbolic links (→ target), and the C libraries that
-    programs need.
+    programs need; `settings` are lines of its manifest.
 
     It is kept in build/images/ until a program or the runtime changes.
     """
     directory = BUILD / "images" / name
     runtime = _runtime_directory()
     launch = launcher()
-    key = _key([launch, *programs.values(), *sorted(runtime.iterdir())])
+    key = _key([launch, *programs.values(), *sorted(runtime.iterdir())]) + "".join(settings)
     image = Image(directory / "rootfs", directory / "bundle")
     stamp = directory / "key"
     if stamp.exists() and stamp.read_text() == key:
@@ -84,7 +86,7 @@ def make_image(name: str, programs: dict[str, Path], links: dict[str, str] | Non
     _make_rootfs(image.rootfs, {**programs, "/bin/launch": launch})
     for inside, target in (links or {}).items():
         (image.rootfs / inside.lstrip("/")).symlink_to(target)
-    _shield(directory, image)
+    _shield(directory, image, settings)
     stamp.write_text(key)
     return image
 
@@ -142,7 +144,7 @@ def _make_rootfs(rootfs: Path, programs: dict[str, Path]) -> None:
         target.chmod(0o755)
 
 
-def _shield(directory: Path, image: Image) -> None:
+def _shield(directory: Path, image: Image, settings: tuple[str, ...]) -> None:
     """`casemate build`, then the files of /casemate/ next to the root file system; the image itself is not kept."""
     manifest = directory / "manifest.toml"
     lines = [
@@ -151,6 +153,7 @@ def _shield(directory: Path, image: Image) -> None:
         f"loader.uid = {os.getuid()}",
         f"loader.gid = {os.getgid()}",
         *(f'loader.env.{name} = "{value}"' for name, value in ENVIRONMENT.items()),
+        *settings,
     ]
     manifest.write_text("\n".join(lines) + "\n")
     output = directory / "image"

@@ -74,12 +74,12 @@ def known_differences(path: Path = KNOWN_DIFFERENCES) -> dict[str, str]:
     return entries
 
 
-def variant_image(variant: Variant) -> Image:
-    """All programs of a variant in one image."""
+def variant_image(variant: Variant, kind: str = "", settings: tuple[str, ...] = ()) -> Image:
+    """All programs of a variant in one image; of another kind with other settings in the manifest."""
     programs = {
         f"/programs/{program.name}": binary(program, variant) for program in discover() if program.builds_in(variant)
     }
-    return make_image(variant.name, programs)
+    return make_image(variant.name + kind, programs, settings=settings)
 
 
 def run_all(

@@ -45,6 +45,8 @@ def test_the_defaults_are_the_documented_ones() -> None:
         ("sys.fds.limit = 65536\nsgx.max_threads = 4", {"fds_limit": 65536, "max_threads": 4}),
         ("sgx.edmm_enable = true\nsgx.debug = true", {"edmm": "required", "debug": True}),
         ("sgx.edmm_enable = false", {"edmm": "off"}),
+        ("sgx.exitless_threads = 2", {"exitless_threads": 2}),
+        ("sgx.exitless_threads = 0", {}),
         ("sgx.isvprodid = 7\nsgx.isvsvn = 65535", {"isv_prod_id": 7, "isv_svn": 65535}),
         (
             'sgx.seal_key.flags_mask = "0xFFFFFFFFFFFFFFFD"\nsgx.seal_key.misc_mask = "0x0"',

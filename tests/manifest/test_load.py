@@ -145,6 +145,17 @@ def test_former_names_are_taken() -> None:
     assert "unknown key 'sgx.thread_num'" in refusal("sgx.thread_num = 8\nsgx.max_threads = 9")
 
 
+def test_gramines_name_of_a_key_is_taken() -> None:
+    manifest = read("sgx.insecure__rpc_thread_num = 2")
+    assert manifest.sgx.exitless_threads == 2
+    assert [str(w) for w in manifest.warnings] == [
+        "app.toml:1: 'sgx.insecure__rpc_thread_num': this is Gramine's name of 'sgx.exitless_threads'"
+    ]
+    assert "'sgx.exitless_threads': expected at most 64, found 65" in refusal("sgx.insecure__rpc_thread_num = 65")
+    both = "sgx.exitless_threads = 1\nsgx.insecure__rpc_thread_num = 2"
+    assert "unknown key 'sgx.insecure__rpc_thread_num'" in refusal(both)
+
+
 def test_a_root_that_is_the_image_anyway_and_an_open_policy_are_warned_about() -> None:
     text = 'fs.root = { type = "chroot", uri = "file:/" }\nsgx.file_check_policy = "allow_all_but_log"\n'
     assert [warning.key for warning in read(text).warnings] == ["fs.root", "sgx.file_check_policy"]

@@ -151,6 +151,9 @@ host_calls! {
     /// `(buf, capacity)` *(blocks)*: `buf` holds a REPORT (432 bytes) for the quoting enclave; its quote takes the report's place.
     /// Result: length.
     QuoteMake = 51,
+
+    /// `()`: sleep until this thread's [`Request`](crate::Request) is answered, when a server has taken it.
+    AnswerAwait = 52,
 }
 
 /// How many calls there are.

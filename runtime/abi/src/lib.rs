@@ -7,11 +7,13 @@
 #![forbid(unsafe_code)]
 
 mod call;
+mod exitless;
 mod start;
 mod thread;
 mod wire;
 
 pub use call::{CALL_COUNT, HostCall, PathOperation};
+pub use exitless::{ExitlessRing, RING_ENTRIES, Request, is_short};
 pub use start::{
     Blob, DIRECT_ENTRY, EXIT_DONE, EntryReason, MEASURED_MAGIC, Platform, START_MAGIC, StartBlock, StartFlags,
 };
@@ -21,4 +23,4 @@ pub use thread::{
 pub use wire::{CpuidEntry, DirectoryEntry, EpollEntry, HostClock, HostStat, MessageHeader, PollEntry};
 
 /// Version of this interface; both sides are built together and refuse another's.
-pub const ABI_VERSION: u32 = 2;
+pub const ABI_VERSION: u32 = 3;

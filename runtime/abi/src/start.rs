@@ -102,6 +102,8 @@ pub struct StartBlock {
     pub hostname: Blob,
     /// What CPUID says, as [`CpuidEntry`](crate::CpuidEntry) one after the other.
     pub cpuid: Blob,
+    /// The [`ExitlessRing`](crate::ExitlessRing); empty when the manifest asks for no servers.
+    pub ring: Blob,
 }
 
-const _: () = assert!(core::mem::size_of::<StartBlock>() == 192);
+const _: () = assert!(core::mem::size_of::<StartBlock>() == 208);

@@ -2,6 +2,8 @@
 
 use core::sync::atomic::AtomicU32;
 
+use crate::Request;
+
 /// Size of each thread's host buffer, through which every byte of a host call passes.
 pub const HOST_BUFFER_SIZE: usize = 256 * 1024;
 
@@ -37,11 +39,15 @@ pub struct HostThread {
     pub buffer: u64,
     /// The host's thread id.
     pub tid: u32,
-    /// Reserved, 0.
-    pub reserved: u32,
+    /// By this number the servers of the ring know the thread.
+    pub number: u32,
     /// What `ThreadCreate` was given; 0 for the first thread.
     pub area: u64,
+    /// The exitless host call under way.
+    pub request: Request,
 }
+
+const _: () = assert!(size_of::<HostThread>() == 192);
 
 /// State of a thread at a fault, trapped system call or host signal; the loader copies it from and back to the signal frame.
 ///

@@ -73,7 +73,7 @@ fn is_of(source: &Source, owner: &str) -> bool {
 #[test]
 fn every_function_that_the_document_names_exists() {
     let mut files = Vec::new();
-    for name in ["platform", "libos", "index"] {
+    for name in ["platform", "libos", "index", "abi"] {
         sources(&root().join("runtime").join(name).join("src"), &mut files);
     }
     let document = document();

@@ -139,6 +139,11 @@ pub fn named(address: u64) -> Option<&'static Thread> {
     containing(address).filter(|thread| &raw const thread.host as u64 == address)
 }
 
+/// The thread with this number ([`HostThread::number`]), if its slot was ever used.
+pub fn numbered(number: u32) -> Option<&'static Thread> {
+    (number < OPENED.load(Acquire)).then(|| thread_of(number))
+}
+
 /// The threads whose slots were ever used.
 #[cfg(feature = "hostile")]
 pub fn opened() -> impl Iterator<Item = (usize, &'static Thread)> {
@@ -211,11 +216,13 @@ fn prepare(thread: &'static Thread) {
     unsafe {
         (*block).host.args = [0; 6];
         (*block).host.buffer = thread.slot() + BUFFER;
+        (*block).host.number = ((thread.slot() - BASE.load(Relaxed)) / SLOT) as u32;
         // What was there is no value yet, or one that needs no drop.
         (*block).logical.get().write(casemate_softsgx::LogicalProcessor::default());
     }
     thread.host.wake.store(0, SeqCst);
     thread.host.sleeping.store(0, SeqCst);
+    thread.host.request.state.store(casemate_exitless::request::IDLE, SeqCst);
     thread.inside.store(0, SeqCst);
     thread.kicked.store(0, SeqCst);
     thread.interrupt.store(0, SeqCst);
@@ -264,13 +271,14 @@ mod tests {
             assert!(
                 named(block).is_some() && named(block + 8).is_none() && named(thread.host.buffer).is_none()
             );
+            assert!(core::ptr::eq(numbered(thread.host.number).unwrap(), *thread));
             assert!(thread.owns(thread.host.buffer, HOST_BUFFER_SIZE as u64));
             assert!(!thread.owns(thread.host.buffer + 1, HOST_BUFFER_SIZE as u64));
             assert!(!thread.owns(thread.host.buffer - 1, 1) && !thread.owns(u64::MAX, 2));
             // SAFETY: the test is the slot's only user.
             unsafe { (thread.host.buffer as *mut u8).write_bytes(1, HOST_BUFFER_SIZE) };
         }
-        assert!(named(0).is_none() && named(u64::MAX).is_none());
+        assert!(named(0).is_none() && named(u64::MAX).is_none() && numbered(3).is_none());
         threads[0].running.store(0, SeqCst);
         give_back(threads[1]);
         give_back(threads[0]);

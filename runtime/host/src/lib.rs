@@ -21,6 +21,7 @@ mod boot;
 mod bundle;
 mod calls;
 mod cpuid;
+mod exitless;
 mod hardware;
 #[cfg(feature = "hostile")]
 mod hostile;

@@ -17,6 +17,9 @@ pub struct Limits {
     /// Whether memory and threads are added on demand.
     #[serde(default = "automatic", deserialize_with = "read_edmm")]
     pub edmm: Edmm,
+    /// How many threads serve exitless host calls.
+    #[serde(default)]
+    pub exitless_threads: u32,
 }
 
 fn automatic() -> Edmm {
@@ -26,6 +29,9 @@ fn automatic() -> Edmm {
 fn read_edmm<'a, D: Deserializer<'a>>(deserializer: D) -> Result<Edmm, D::Error> {
     Edmm::from_name(<&str>::deserialize(deserializer)?).ok_or(D::Error::custom("edmm"))
 }
+
+/// As `casemate-manifest` has it.
+const MAX_EXITLESS_THREADS: u32 = 64;
 
 impl Limits {
     /// Reads them; the error says what is wrong.
@@ -38,6 +44,9 @@ impl Limits {
         if limits.max_threads == 0 {
             return Err("max_threads is 0");
         }
+        if limits.exitless_threads > MAX_EXITLESS_THREADS {
+            return Err("exitless_threads is more than 64");
+        }
         Ok(limits)
     }
 }
@@ -48,9 +57,11 @@ mod tests {
 
     #[test]
     fn finds_the_numbers_among_other_keys() {
-        let expected = Ok(Limits { enclave_size: 1 << 30, max_threads: 8, edmm: Edmm::Off });
+        let expected = Limits { enclave_size: 1 << 30, max_threads: 8, edmm: Edmm::Off, exitless_threads: 0 };
         let flat = br#"{"enclave_size":1073741824,"env":{"max_threads":{"value":"\u0041"}},"edmm":"off","max_threads":8}"#;
-        assert_eq!(Limits::read(flat), expected);
+        assert_eq!(Limits::read(flat), Ok(expected));
+        let served = br#"{"enclave_size":1073741824,"exitless_threads":2,"edmm":"off","max_threads":8}"#;
+        assert_eq!(Limits::read(served), Ok(Limits { exitless_threads: 2, ..expected }));
     }
 
     #[test]
@@ -61,6 +72,10 @@ mod tests {
             (r#"{"enclave_size":3000000000,"max_threads":1}"#, "power of two"),
             (r#"{"enclave_size":4096,"max_threads":1}"#, "power of two"),
             (r#"{"enclave_size":1073741824,"max_threads":0}"#, "max_threads is 0"),
+            (
+                r#"{"enclave_size":1073741824,"exitless_threads":65,"max_threads":1}"#,
+                "exitless_threads is more",
+            ),
             (r#"{"enclave_size":-1,"max_threads":0}"#, "not a manifest"),
         ] {
             let refusal = Limits::read(text.as_bytes()).unwrap_err();

@@ -66,14 +66,12 @@ const IGNORE: u64 = 1;
 
 /// Sets the dispositions of all signals and unblocks them. The calling thread must run in an arena slot.
 pub fn install() -> Result<(), Errno> {
-    let synchronous =
-        FAULTS.iter().chain(&[SIGSYS as i32]).fold(0, |mask, signal| mask | 1u64 << (signal - 1));
     let handled = Action {
         handler: casemate_signal_entry as *const () as u64,
         flags: (SA_SIGINFO | SA_ONSTACK | SA_RESTORER) as u64,
         restorer: casemate_signal_return as *const () as u64,
         // Faults stay open, so that one in the handler is reported instead of killing without a word.
-        mask: !synchronous,
+        mask: !synchronous(),
     };
     for signal in 1..=64 {
         let action = match disposition(signal) {
@@ -88,6 +86,21 @@ pub fn install() -> Result<(), Errno> {
     }
     set_mask(0);
     Ok(())
+}
+
+/// The signals that only the thread's own code causes.
+fn synchronous() -> u64 {
+    FAULTS.iter().chain(&[SIGSYS as i32]).fold(0, |mask, signal| mask | 1u64 << (signal - 1))
+}
+
+/// Blocks every signal, for the calling thread and those that it makes.
+pub fn block() {
+    set_mask(u64::MAX);
+}
+
+/// Lets through the signals that only the thread's own code causes: a fault of the loader is reported.
+pub fn open_faults() {
+    set_mask(!synchronous());
 }
 
 fn set_action(signal: i32, action: &Action) -> Result<Action, Errno> {

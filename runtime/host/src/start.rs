@@ -1,6 +1,6 @@
 //! The start: from the kernel's initial stack to the first entry into the enclave.
 
-use core::sync::atomic::{AtomicU64, Ordering::*};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
 
 use casemate_abi::{ABI_VERSION, Blob, EntryReason, Platform, START_MAGIC, StartBlock, StartFlags};
 use casemate_sgx::Image;
@@ -19,10 +19,12 @@ use crate::image::signed_variant;
 use crate::manifest::Limits;
 use crate::report::{Text, print};
 use crate::sys::{self, Errno, PAGE};
-use crate::{calls, cpuid, hardware, memory, refuse, run, signal, soft, stats, thread, vdso};
+use crate::{calls, cpuid, exitless, hardware, memory, refuse, run, signal, soft, stats, thread, vdso};
 
 /// The start-up block: written before the first entry, read by the enclave.
 static BLOCK: AtomicU64 = AtomicU64::new(0);
+/// How many servers of exitless host calls the manifest asks for.
+static SERVERS: AtomicU32 = AtomicU32::new(0);
 
 /// HWCAP2_FSGSBASE (arch/x86/include/uapi/asm/hwcap2.h).
 const FSGSBASE: u64 = 2;
@@ -61,6 +63,10 @@ pub unsafe fn start(stack: *const u64, base: u64) -> ! {
 /// Goes on in the main thread's slot: from here signals can be handled.
 extern "C" fn enter(thread: &'static Thread) -> ! {
     thread::open(thread);
+    signal::block();
+    if let Err(error) = exitless::start(SERVERS.load(Relaxed)) {
+        refuse!("cannot start the servers of exitless host calls (sgx.exitless_threads): {error}");
+    }
     if let Err(error) = signal::install() {
         refuse!("cannot install signal handlers: {error}");
     }
@@ -157,7 +163,7 @@ fn prepare(boot: &Boot, arguments: &Arguments<'static>) -> StartBlock {
         (Some((variant, _)), _) => *variant,
         _ => limits.edmm.variants()[0],
     };
-    let Limits { enclave_size, max_threads, edmm } = limits;
+    let Limits { enclave_size, max_threads, edmm, exitless_threads } = limits;
     let settings = Settings { enclave_size, max_threads, edmm, measured };
     let layout = settings.layout(&image, variant).unwrap_or_else(|error| refuse!("{error}"));
     let lowest = memory::reserve(layout.block().enclave_size);
@@ -183,8 +189,8 @@ fn prepare(boot: &Boot, arguments: &Arguments<'static>) -> StartBlock {
     run::set_enclave(layout.block().entry, lowest, layout.block().user_top);
     // SAFETY: the file was mapped for building the enclave only; `image` is not used any more.
     unsafe { sys::unmap(image_file.blob.address, image_file.blob.length) };
-    if let Err(error) = arena::reserve(limits.max_threads) {
-        refuse!("cannot reserve memory for {} threads: {error}", limits.max_threads);
+    if let Err(error) = arena::reserve(max_threads.saturating_add(exitless_threads)) {
+        refuse!("cannot reserve memory for {max_threads} threads: {error}");
     }
     set_process_up();
     let volumes = open_files(arguments);
@@ -194,6 +200,11 @@ fn prepare(boot: &Boot, arguments: &Arguments<'static>) -> StartBlock {
     let mut block = facts(boot, arguments, volumes);
     set_platform(&mut block, platform);
     block.lowest_address = lowest;
+    if exitless_threads > 0 {
+        SERVERS.store(exitless_threads, Relaxed);
+        block.ring = exitless::make_ring()
+            .unwrap_or_else(|error| refuse!("cannot map the ring of exitless host calls: {error}"));
+    }
     (block.manifest, block.index) = (manifest.blob, index.blob);
     block
 }

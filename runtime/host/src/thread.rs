@@ -9,7 +9,7 @@ use linux_raw_sys::prctl::{PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON};
 use crate::arena::{self, Thread};
 use crate::report::{EXIT_INTERNAL, fail};
 use crate::sys::{self, Errno, Reply};
-use crate::{hardware, registers, run, signal, soft};
+use crate::{exitless, hardware, registers, run, signal, soft};
 
 const FLAGS: u64 = (CLONE_VM
     | CLONE_FS
@@ -124,11 +124,22 @@ pub fn create_own() -> Reply {
     create(OWN)
 }
 
-/// In place of an area: the thread is the loader's own.
+/// In place of an area: the thread is the loader's own, and disturbs.
 #[cfg(feature = "hostile")]
 pub const OWN: u64 = u64::MAX;
+/// In place of an area: the thread serves exitless host calls. Odd, as no area is.
+pub const SERVER: u64 = u64::MAX - 2;
+
+/// Whether what a thread was made for is no area of the enclave.
+#[cfg(feature = "hostile")]
+pub fn is_own(area: u64) -> bool {
+    matches!(area, OWN | SERVER)
+}
 
 extern "C" fn thread_main(thread: &'static Thread) -> ! {
+    if thread.host.area == SERVER {
+        exitless::serve(thread);
+    }
     #[cfg(feature = "hostile")]
     if thread.host.area == OWN {
         crate::hostile::harass();

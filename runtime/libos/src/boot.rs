@@ -88,6 +88,11 @@ pub fn settle(facts: &HostFacts, manifest: &Manifest) {
     syscall::scheduling::set_processors(facts.processors);
     let name: &[u8] = if manifest.names_from_host { &facts.hostname } else { b"" };
     syscall::system::set_host_name(&engine::host_name(name));
+    if manifest.exitless_threads.is_some() && !casemate_platform::host::use_ring(facts.ring) {
+        crate::refuse(
+            "the manifest asks for exitless host calls (sgx.exitless_threads), but the host has no ring for them",
+        );
+    }
     // The first look at the clock: by the time the program asks, the counter's rate is known.
     let _ = casemate_platform::clock::now();
     for sentence in manifest.insecure() {

@@ -54,6 +54,8 @@ fn check_sizes(manifest: &Manifest) -> Checked {
     require("brk_max_size", brk.is_multiple_of(PAGE), "not a multiple of 4096")?;
     require("brk_max_size", brk <= size, "larger than enclave_size")?;
     require("max_threads", (1..=MAX_THREADS).contains(&manifest.max_threads), "not between 1 and 65536")?;
+    let servers = manifest.exitless_threads.unwrap_or(1);
+    require("exitless_threads", (1..=MAX_EXITLESS_THREADS).contains(&servers), "not between 1 and 64")?;
     require("fds_limit", (1..=FDS_HARD_LIMIT).contains(&manifest.fds_limit), "not between 1 and 1048576")?;
     require("index.size", manifest.index.size > 0, "0")
 }

@@ -25,7 +25,7 @@ mod wire;
 
 pub use error::ManifestError;
 pub use model::{
-    Edmm, EnvValue, EnvVar, FDS_HARD_LIMIT, IndexRef, LogLevel, MAX_MANIFEST_BYTES, Manifest, Mount,
-    MountKind, RootDigest, SealKey, VERSION,
+    Edmm, EnvValue, EnvVar, FDS_HARD_LIMIT, IndexRef, LogLevel, MAX_EXITLESS_THREADS, MAX_MANIFEST_BYTES,
+    Manifest, Mount, MountKind, RootDigest, SealKey, VERSION,
 };
 pub use secrets::{INIT_PATH, RESULTS_PATH, Secrets};

@@ -15,6 +15,8 @@ pub const VERSION: u32 = 1;
 pub const MAX_MANIFEST_BYTES: usize = 4 << 20;
 /// The hard limit of open files (`RLIMIT_NOFILE`); [`Manifest::fds_limit`] is the soft one.
 pub const FDS_HARD_LIMIT: u32 = 1 << 20;
+/// Most threads that serve exitless host calls.
+pub const MAX_EXITLESS_THREADS: u32 = 64;
 
 /// A manifest whose every member was checked by [`Manifest::parse`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +44,9 @@ pub struct Manifest {
     pub env: Vec<EnvVar>,
     /// Whether every variable of the host is taken (insecure); `env` goes before.
     pub env_from_host_all: bool,
+    /// How many threads of the loader serve host calls, so that they need no exit; absent for none. At most [`MAX_EXITLESS_THREADS`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exitless_threads: Option<u32>,
     /// Soft limit of open files, at most [`FDS_HARD_LIMIT`].
     pub fds_limit: u32,
     /// Group id.

@@ -85,6 +85,8 @@ fn values_that_make_no_sense_are_refused_with_their_member() {
         ("\"stack_size\":8388608", "\"stack_size\":68719476736", "stack_size", "quarter"),
         ("\"brk_max_size\":17179869184", "\"brk_max_size\":137438953472", "brk_max_size", "enclave_size"),
         ("\"max_threads\":256", "\"max_threads\":0", "max_threads", "between 1"),
+        ("\"fds_limit\":", "\"exitless_threads\":0,\"fds_limit\":", "exitless_threads", "between 1"),
+        ("\"fds_limit\":", "\"exitless_threads\":65,\"fds_limit\":", "exitless_threads", "64"),
         ("\"fds_limit\":1024", "\"fds_limit\":1048577", "fds_limit", "1048576"),
         ("\"size\":4096", "\"size\":0", "index.size", "0"),
         ("\"uid\":1000", "\"uid\":4294967295", "uid", "no user"),

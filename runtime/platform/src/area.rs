@@ -74,6 +74,8 @@ pub struct ThreadArea {
     pub(crate) host_thread: u64,
     /// Checked address of the untrusted buffer.
     pub(crate) host_buffer: u64,
+    /// The host's number for this thread: its own word, only ever given back to it.
+    pub(crate) host_number: u32,
     pub(crate) trap_vector: u64,
     pub(crate) trap_error: u64,
     pub(crate) trap_address: u64,
@@ -123,6 +125,7 @@ impl ThreadArea {
             host_return: 0,
             host_thread: 0,
             host_buffer: 0,
+            host_number: 0,
             trap_vector: 0,
             trap_error: 0,
             trap_address: 0,

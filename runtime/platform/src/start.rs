@@ -40,6 +40,8 @@ pub struct HostFacts {
     pub hosts: Vec<u8>,
     /// Name of the host.
     pub hostname: Vec<u8>,
+    /// The ring for exitless host calls; empty when the host has none.
+    pub ring: HostRange,
 }
 
 /// Largest manifest accepted.
@@ -188,6 +190,8 @@ fn read_facts(block: StartBlock) -> Result<HostFacts, &'static str> {
         resolv_conf: bytes(block.resolv_conf, FILE_LIMIT).unwrap_or_default(),
         hosts: bytes(block.hosts, FILE_LIMIT).unwrap_or_default(),
         hostname: bytes(block.hostname, 255).unwrap_or_default(),
+        ring: HostRange::new(block.ring.address, block.ring.length)
+            .ok_or("the ring for exitless host calls is not readable")?,
     })
 }
 

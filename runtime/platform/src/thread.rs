@@ -199,13 +199,10 @@ fn bind(area: *mut ThreadArea, host_thread: u64) -> bool {
     {
         return false;
     }
-    let mut buffer = [0; 8];
     // Read once.
-    let place = host_thread + offset_of!(HostThread, buffer) as u64;
-    if user::copy_from_host(&mut buffer, place).is_err() {
-        return false;
-    }
-    let buffer = u64::from_le_bytes(buffer);
+    let buffer = user::load_host_u64(host_thread + offset_of!(HostThread, buffer) as u64);
+    let number = user::load_host_u32(host_thread + offset_of!(HostThread, number) as u64);
+    let (Some(buffer), Some(number)) = (buffer, number) else { return false };
     if buffer == 0 || HostRange::new(buffer, HOST_BUFFER_SIZE as u64).is_none() {
         return false;
     }
@@ -213,6 +210,7 @@ fn bind(area: *mut ThreadArea, host_thread: u64) -> bool {
     unsafe {
         (*area).host_thread = host_thread;
         (*area).host_buffer = buffer;
+        (*area).host_number = number;
     }
     true
 }

@@ -99,6 +99,19 @@ casemate_exchange32_access:
     .globl casemate_exchange32_fixup
 casemate_exchange32_fixup:
     ret
+
+    .globl casemate_exchange64
+casemate_exchange64:                // rdi at, rsi expected, rdx new -> rax found, rdx 0 when it faulted
+    mov rax, rsi
+    mov rcx, rdx
+    xor edx, edx
+    .globl casemate_exchange64_access
+casemate_exchange64_access:
+    lock cmpxchg [rdi], rcx
+    mov edx, 1
+    .globl casemate_exchange64_fixup
+casemate_exchange64_fixup:
+    ret
 "#
 );
 
@@ -118,6 +131,7 @@ macro_rules! faulting_accesses {
             fn casemate_store64(to: u64, value: u64) -> Checked;
             fn casemate_store32(to: u64, value: u32) -> Checked;
             fn casemate_exchange32(at: u64, expected: u32, new: u32) -> Checked;
+            fn casemate_exchange64(at: u64, expected: u64, new: u64) -> Checked;
             $(fn $access(); fn $fixup();)*
         }
 
@@ -140,6 +154,7 @@ faulting_accesses! {
     casemate_store64_access => casemate_store64_fixup,
     casemate_store32_access => casemate_store32_fixup,
     casemate_exchange32_access => casemate_exchange32_fixup,
+    casemate_exchange64_access => casemate_exchange64_fixup,
 }
 
 static USER_BASE: AtomicU64 = AtomicU64::new(0);
@@ -224,10 +239,41 @@ pub(crate) fn load_host_u32(from: u64) -> Option<u32> {
     (found.ok as u32 == 1).then_some(found.value as u32)
 }
 
-/// Writes 4 bytes of *untrusted host memory* in one access; the caller has checked that they lie outside the enclave.
-pub(crate) fn store_host_u32(to: u64, value: u32) {
-    // SAFETY: `to` was checked to lie outside the enclave, faults are fixed up: a host that takes its memory away only harms itself.
-    let _ = unsafe { casemate_store32(to, value) };
+/// Reads 8 bytes as [`load_host_u32`] does 4.
+pub(crate) fn load_host_u64(from: u64) -> Option<u64> {
+    // SAFETY: as in `load_host_u32`.
+    let found = unsafe { casemate_load64(from) };
+    (found.ok as u32 == 1).then_some(found.value)
+}
+
+/// Writes 4 bytes of *untrusted host memory* in one access; the caller has checked that they lie outside the enclave. None: they
+/// are gone. A host that takes its memory away only harms itself.
+pub(crate) fn store_host_u32(to: u64, value: u32) -> Option<()> {
+    // SAFETY: `to` was checked to lie outside the enclave, faults are fixed up.
+    let done = unsafe { casemate_store32(to, value) };
+    (done.ok as u32 == 1).then_some(())
+}
+
+/// Writes 8 bytes as [`store_host_u32`] does 4.
+pub(crate) fn store_host_u64(to: u64, value: u64) -> Option<()> {
+    // SAFETY: as in `store_host_u32`.
+    let done = unsafe { casemate_store64(to, value) };
+    (done.ok as u32 == 1).then_some(())
+}
+
+/// Compare-and-exchange of 4 bytes of *untrusted host memory*, which the caller has checked to lie outside the enclave, aligned;
+/// returns what was found. None: they are gone.
+pub(crate) fn exchange_host_u32(at: u64, expected: u32, new: u32) -> Option<u32> {
+    // SAFETY: `at` was checked to lie outside the enclave, faults are fixed up; the access is one locked instruction.
+    let done = unsafe { casemate_exchange32(at, expected, new) };
+    (done.ok as u32 == 1).then_some(done.value as u32)
+}
+
+/// Compare-and-exchange of 8 bytes as [`exchange_host_u32`] does 4.
+pub(crate) fn exchange_host_u64(at: u64, expected: u64, new: u64) -> Option<u64> {
+    // SAFETY: as in `exchange_host_u32`.
+    let done = unsafe { casemate_exchange64(at, expected, new) };
+    (done.ok as u32 == 1).then_some(done.value)
 }
 
 /// Reads a plain value from program memory; any alignment.

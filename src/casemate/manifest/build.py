@@ -139,6 +139,7 @@ def build_canonical(
         stack_size=sys.stack.size,
         brk_max_size=_brk_bytes(user),
         max_threads=sgx.max_threads,
+        exitless_threads=sgx.exitless_threads or None,
         fds_limit=sys.fds.limit,
         isv_prod_id=sgx.isvprodid,
         isv_svn=sgx.isvsvn,

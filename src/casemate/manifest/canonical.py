@@ -112,6 +112,7 @@ class CanonicalManifest(_Member):
     brk_max_size: int
     fds_limit: int
     edmm: Edmm
+    exitless_threads: int | None = None
     debug: bool
     isv_prod_id: int
     isv_svn: int

@@ -17,7 +17,7 @@ from casemate.errors import describe_os_error
 from casemate.manifest.errors import ManifestError, ManifestWarning, Problem
 from casemate.manifest.positions import Path, key_lines
 from casemate.manifest.schema import UserManifestModel
-from casemate.manifest.unused import RENAMED, UNUSED
+from casemate.manifest.unused import RENAMED, TRANSLATED, UNUSED
 
 # A GSC manifest with 20,000 trusted files has 3 MiB.
 _MAX_BYTES = 16 << 20
@@ -146,8 +146,9 @@ def _find_template(text: str, where: str) -> tuple[str, str] | None:
 
 
 def _set_aside_unused(raw: dict[str, Any], where: str, lines: dict[Path, int]) -> list[ManifestWarning]:
-    """Takes the keys of ``UNUSED`` out of ``raw`` and gives those of ``RENAMED`` their name; a warning for each."""
+    """Takes the keys of ``UNUSED`` out of ``raw`` and gives those that have another name theirs; a warning for each."""
     warnings = []
+    names = {**RENAMED, **TRANSLATED}
     for section, table in raw.items():
         if not isinstance(table, dict):
             continue
@@ -156,11 +157,12 @@ def _set_aside_unused(raw: dict[str, Any], where: str, lines: dict[Path, int]) -
             if name in UNUSED:
                 del table[key]
                 warnings.append(ManifestWarning(place, name, f"no effect: {UNUSED[name]}"))
-            elif name in RENAMED and RENAMED[name].partition(".")[2] not in table:
-                new = RENAMED[name]
+            elif name in names and names[name].partition(".")[2] not in table:
+                new = names[name]
                 table[new.partition(".")[2]] = table.pop(key)
                 lines.setdefault((section, new.partition(".")[2]), lines.get((section, key), 0))
-                warnings.append(ManifestWarning(place, name, f"this is the former name of '{new}'"))
+                whose = "the former name" if name in RENAMED else "Gramine's name"
+                warnings.append(ManifestWarning(place, name, f"this is {whose} of '{new}'"))
     root = raw.get("fs", {}).get("root") if isinstance(raw.get("fs", {}), dict) else None
     if isinstance(root, dict):
         place = _place(where, lines, ("fs", "root"))

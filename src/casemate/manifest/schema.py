@@ -442,6 +442,14 @@ class Sgx(_Table):
         description="How many threads may run at a time.",
         json_schema_extra={"gramine": "default 4"},
     )
+    exitless_threads: int = Field(
+        0,
+        ge=0,
+        le=64,
+        description="How many threads of the host serve short host calls while the caller stays in the enclave; they keep "
+        "processors busy. With 0 every host call is an exit. See host-calls.md.",
+        json_schema_extra={"gramine": "`sgx.insecure__rpc_thread_num`"},
+    )
     debug: bool = Field(
         False, description="A debug enclave: the host can read all of it. Said by the start-up banner and every quote."
     )

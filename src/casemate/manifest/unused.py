@@ -38,7 +38,6 @@ UNUSED: Final[dict[str, str]] = {
     "sgx.ra_client_spid": "EPID attestation no longer exists",
     "sgx.ra_client_linkable": "EPID attestation no longer exists",
     "sgx.preheat_enclave": "memory is added when it is first used",
-    "sgx.insecure__rpc_thread_num": "host calls are served by the thread that makes them",
     "sgx.enable_stats": "use 'casemate run --stats'",
     "sgx.profile": "Gramine's profiler is not there",
     "sgx.vtune_profile": "Gramine's profiler is not there",
@@ -49,3 +48,6 @@ UNUSED: Final[dict[str, str]] = {
 
 # Former names of keys that have a meaning.
 RENAMED: Final[dict[str, str]] = {"sgx.thread_num": "sgx.max_threads"}
+
+# Gramine's names of keys that have another one here, because what they do is no risk here.
+TRANSLATED: Final[dict[str, str]] = {"sgx.insecure__rpc_thread_num": "sgx.exitless_threads"}

@@ -17,7 +17,7 @@ use linux_raw_sys::general::*;
 
 use crate::arena::{self, Thread};
 use crate::sys::{self, Errno, Reply};
-use crate::{signal, stats, thread, vdso};
+use crate::{exitless, signal, stats, thread, vdso};
 
 pub use image::set_source;
 pub use path::{add_volume, detect_openat2, open_directory};
@@ -28,21 +28,24 @@ pub(crate) type Args = [u64; 6];
 
 /// The host-call function that the start-up block names.
 pub extern "C" fn host_call(number: u64, args: *mut Args) -> i64 {
-    let reply = match (HostCall::from_number(number), arena::named(args as u64)) {
-        (Some(call), Some(thread)) => {
-            stats::count(call);
-            // SAFETY: the arguments are the first field of the calling thread's own block.
-            let args = unsafe { args.read() };
-            #[cfg(feature = "hostile")]
-            if crate::hostile::is_on() {
-                return crate::hostile::answer(call, thread, args);
-            }
-            serve(call, thread, args)
-        }
-        (None, _) => Err(Errno::ENOSYS),
-        (_, None) => Err(Errno::EFAULT),
-    };
-    reply.unwrap_or_else(|error| -(error.0 as i64))
+    let Some(thread) = arena::named(args as u64) else { return -(Errno::EFAULT.0 as i64) };
+    // SAFETY: the arguments are the first field of the calling thread's own block.
+    let args = unsafe { args.read() };
+    if let Some(call) = HostCall::from_number(number) {
+        exitless::note(call, &args);
+    }
+    answer(number, thread, args, stats::Way::Exit)
+}
+
+/// Answers a call, whichever way it came.
+pub fn answer(number: u64, caller: &Thread, args: Args, way: stats::Way) -> i64 {
+    let Some(call) = HostCall::from_number(number) else { return -(Errno::ENOSYS.0 as i64) };
+    stats::count(call, way);
+    #[cfg(feature = "hostile")]
+    if crate::hostile::is_on() {
+        return crate::hostile::answer(call, caller, args);
+    }
+    serve(call, caller, args).unwrap_or_else(|error| -(error.0 as i64))
 }
 
 /// Serves one call, as an honest loader does.
@@ -85,6 +88,7 @@ pub(crate) fn serve(call: HostCall, caller: &Thread, args: Args) -> Reply {
         EpollWait => epoll::wait(caller, args),
         QuoteTarget => quote::target(caller, a),
         QuoteMake => quote::make(caller, a, b),
+        AnswerAwait => exitless::await_answer(caller),
     }
 }
 

@@ -39,8 +39,9 @@ pub fn harass() -> ! {
         if !is_on() {
             continue;
         }
+        super::ring::scribble();
         for (number, victim) in arena::opened() {
-            let enters = victim.host_area() != thread::OWN && victim.alive.load(Relaxed) != 0;
+            let enters = !thread::is_own(victim.host_area()) && victim.alive.load(Relaxed) != 0;
             if enters && has(kind::SCRIBBLES) && BUSY[number].compare_exchange(0, 2, Acquire, Relaxed).is_ok()
             {
                 scribble(victim);

@@ -32,6 +32,7 @@ pub(super) fn answer(call: HostCall, caller: &Thread, args: Args) -> i64 {
         ThreadCreate => kind::THREADS | kind::REPLIES,
         ClockRead => kind::CLOCKS | kind::CLOCK_ERRORS,
         ImageOpen => kind::IMAGES,
+        AnswerAwait => kind::RING,
         _ => kind::RESULTS | kind::BUFFERS,
     };
     if !has(kinds) || !is_time(call) {
@@ -44,6 +45,8 @@ pub(super) fn answer(call: HostCall, caller: &Thread, args: Args) -> i64 {
             page(call, caller, args)
         }
         ThreadCreate => create_thread(caller, args),
+        // At once.
+        AnswerAwait => strange_result(args, 0),
         ClockRead => clock(caller, args),
         ImageOpen => image(caller, args),
         // Carried out, whatever is then said: a wake-up that is not passed on, or a read that waits against what was agreed, is

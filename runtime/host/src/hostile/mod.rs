@@ -15,6 +15,7 @@
 
 mod harass;
 mod lies;
+mod ring;
 mod show;
 mod watch;
 
@@ -28,6 +29,7 @@ use crate::report::Line;
 use crate::{run, sys};
 
 pub use harass::{change_entry, exception, harass, stages};
+pub use ring::before_answer;
 
 /// Kinds of lies.
 pub mod kind {
@@ -57,6 +59,8 @@ pub mod kind {
     pub const REPLIES: u32 = 2048;
     /// Pages that should be hidden, with contents of the host's, in an enclave without EDMM.
     pub const SHOWS: u32 = 4096;
+    /// The ring of exitless calls and the requests in it.
+    pub const RING: u32 = 8192;
 }
 
 static ON: AtomicBool = AtomicBool::new(false);
@@ -70,6 +74,8 @@ static LIES: [AtomicU64; CALL_COUNT] = [const { AtomicU64::new(0) }; CALL_COUNT]
 static MADE: [AtomicU64; CALL_COUNT] = [const { AtomicU64::new(0) }; CALL_COUNT];
 /// Words changed, wake-ups, interrupts, exceptions, entries.
 static HARASSED: [AtomicU64; 5] = [const { AtomicU64::new(0) }; 5];
+/// Lies about requests of the ring, entries of the ring changed.
+static RING_LIES: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
 
 /// Whether this loader lies in this run.
 pub fn is_on() -> bool {
@@ -154,6 +160,9 @@ fn change_block(block: &mut StartBlock, lie: u64) {
         18 => block.hosts.length = u64::MAX,
         19 => block.hostname = inside,
         20 => block.manifest.address = 1 << 63,
+        22 => block.ring = inside,
+        23 => block.ring.length = u64::MAX,
+        24 => block.ring.address += 8,
         _ => block.index.address = (1 << 47) - 4096,
     }
 }
@@ -163,7 +172,7 @@ pub fn start() {
     if has(kind::SHOWS) {
         show::fill();
     }
-    let kinds = kind::SCRIBBLES | kind::INTERRUPTS | kind::EXCEPTIONS;
+    let kinds = kind::SCRIBBLES | kind::INTERRUPTS | kind::EXCEPTIONS | kind::RING;
     if has(kinds) {
         let _ = crate::thread::create_own();
     }
@@ -171,6 +180,11 @@ pub fn start() {
 
 /// Answers one call, honestly or not.
 pub fn answer(call: HostCall, thread: &Thread, args: Args) -> i64 {
+    if call == HostCall::AnswerAwait {
+        // A server may be at the same thread's call.
+        MADE[call as usize].fetch_add(1, Relaxed);
+        return lies::answer(call, thread, args);
+    }
     let number = arena::number_of(thread);
     let outermost = harass::keep_out(number);
     let made = MADE[call as usize].fetch_add(1, Relaxed);
@@ -220,6 +234,8 @@ pub fn report_end(status: u64, signal: u64) {
     }
     let of = |index: usize| HARASSED[index].load(Relaxed);
     say(format_args!("harassed {} {} {} {} {}", of(0), of(1), of(2), of(3), of(4)));
+    let [requests, entries] = RING_LIES.each_ref().map(|count| count.load(Relaxed));
+    say(format_args!("ring {requests} {entries}"));
     say(format_args!("end {status} {signal}"));
 }
 

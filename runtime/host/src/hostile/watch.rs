@@ -2,7 +2,7 @@
 
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
 
-use casemate_abi::HOST_BUFFER_SIZE;
+use casemate_abi::{HOST_BUFFER_SIZE, HostThread};
 
 use super::betray;
 use crate::arena::Thread;
@@ -32,8 +32,9 @@ pub(super) fn look(thread: &Thread, made: u64) {
         return;
     }
     let (block, buffer) = (&raw const thread.host as u64, thread.host_buffer());
-    let whole = [(block, 128), (buffer, HOST_BUFFER_SIZE)];
-    let ends = [(block, 128), (buffer, ENDS), (buffer + (HOST_BUFFER_SIZE - ENDS) as u64, ENDS)];
+    let whole = [(block, size_of::<HostThread>()), (buffer, HOST_BUFFER_SIZE)];
+    let ends =
+        [(block, size_of::<HostThread>()), (buffer, ENDS), (buffer + (HOST_BUFFER_SIZE - ENDS) as u64, ENDS)];
     for &(address, length) in if made.is_multiple_of(WHOLE_EVERY) { &whole[..] } else { &ends[..] } {
         if let Some(place) = find(address, length) {
             betray("buffer", place);

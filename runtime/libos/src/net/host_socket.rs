@@ -72,6 +72,12 @@ impl HostSocket {
         })
     }
 
+    /// MSG_* flags of a transfer as the host gets them. O_NONBLOCK means MSG_DONTWAIT for each (net/socket.c); said with the
+    /// call, it need not leave the enclave (`casemate_abi::is_short`).
+    fn with_mode(&self, flags: u32) -> u32 {
+        if self.status.nonblocking() { flags | message::DONT_WAIT } else { flags }
+    }
+
     /// Makes a host call that may sleep, in the program's mode. A call that does not sleep is not ended by signals.
     fn call<T, E: Into<Errno>>(&self, dont_wait: bool, mut call: impl FnMut() -> Result<T, E>) -> Result<T> {
         let nonblocking = self.status.nonblocking();
@@ -208,7 +214,7 @@ impl Socket for HostSocket {
         if to.len() > ADDRESS_LIMIT {
             return Err(Errno::EINVAL);
         }
-        let flags = outgoing.flags & SEND_FLAGS;
+        let flags = self.with_mode(outgoing.flags & SEND_FLAGS);
         if self.kind != STREAM {
             return self.send_datagram(source, &to, flags);
         }
@@ -223,12 +229,12 @@ impl Socket for HostSocket {
         if flags & message::ERROR_QUEUE != 0 {
             return Err(Errno::EAGAIN);
         }
-        let wanted = flags & RECEIVE_FLAGS;
+        let wanted = self.with_mode(flags & RECEIVE_FLAGS);
         let mut incoming = Incoming::default();
         loop {
             let length = sink.remaining().min(TRANSFER_LIMIT);
             sink.prepare(length)?;
-            let dont_wait = flags & message::DONT_WAIT != 0;
+            let dont_wait = wanted & message::DONT_WAIT != 0;
             let got = match self.call(dont_wait, || host::socket_receive(&self.fd, length, wanted)) {
                 Err(_) if incoming.count > 0 => return Ok(incoming),
                 other => other?,

@@ -122,9 +122,8 @@ const QUOTE: &[u32] = &[EINTR, ENOENT, EACCES, ECONNREFUSED, ETIMEDOUT, EREMOTEI
 fn allowed(call: HostCall) -> [&'static [u32]; 2] {
     use HostCall::*;
     match call {
-        Log | Exit | Yield | SignalsTake | ClockRead | Unpark | ThreadInterrupt | FdClose | ImageClose => {
-            [&[], &[]]
-        }
+        Log | Exit | Yield | SignalsTake | ClockRead | Unpark | ThreadInterrupt | FdClose | ImageClose
+        | AnswerAwait => [&[], &[]],
         ThreadCreate => [&[EAGAIN, ENOMEM], &[]],
         Park => [&[EINTR, ETIMEDOUT], &[]],
         PageMap | PageProtect | PageUnmap | PageDiscard | PageMove | PageConvert | PageRemove => {

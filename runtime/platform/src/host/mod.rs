@@ -4,6 +4,7 @@
 //! `docs/host-calls.md` lists the checks.
 
 mod errors;
+mod exitless;
 mod file;
 mod quote;
 mod socket;
@@ -16,6 +17,7 @@ use crate::area;
 use crate::boundary::HostRange;
 
 pub use errors::{HostError, may_fail_with};
+pub use exitless::use_ring;
 pub use file::*;
 pub use quote::{quote_make, quote_target};
 pub use socket::*;
@@ -61,37 +63,48 @@ pub(crate) fn break_off(reason: &'static str) {
 
 /// Makes a host call; a negative result is an error from the call's own set.
 pub(crate) fn call_raw(call: HostCall, args: [u64; 6]) -> Result<u64, HostError> {
-    let function = HOST_CALL.load(Relaxed);
-    if function == 0 || !area::is_ready() {
+    if HOST_CALL.load(Relaxed) == 0 || !area::is_ready() {
         return Err(HostError::IO);
-    }
-    if let Some(reason) = BROKEN.get()
-        && !matches!(call, HostCall::Log | HostCall::Exit)
-    {
-        crate::console::fatal(reason);
     }
     let area = area::current();
     // SAFETY: the area is this thread's.
-    let host_thread = unsafe { (*area).host_thread };
-    // The arguments are the block's first field. A host that takes the block away gets no call.
-    const { assert!(core::mem::offset_of!(HostThread, args) == 0) };
-    if !put_arguments(host_thread, &args) {
-        return Err(HostError::IO);
-    }
-    // SAFETY: the area is this thread's. On `direct` the function pointer came from the loader, which has all rights over this
-    // process anyway.
     let result = unsafe {
         (*area).current_call = call as u32 + 1;
-        let result = if function == GATE {
-            crate::gate::leave(call as u64, host_thread)
-        } else {
-            let function: extern "C" fn(u64, *mut u64) -> i64 = core::mem::transmute(function);
-            function(call as u64, host_thread as *mut u64)
+        let result = match exitless::call(call, &args, (*area).host_thread) {
+            Some(result) => result,
+            None => leave(call, &args),
         };
         (*area).current_call = 0;
         result
     };
     if result >= 0 { Ok(result as u64) } else { Err(errors::admit(call, result)) }
+}
+
+/// Leaves the enclave for a call; returns its raw result.
+fn leave(call: HostCall, args: &[u64; 6]) -> i64 {
+    if let Some(reason) = BROKEN.get()
+        && !matches!(call, HostCall::Log | HostCall::Exit)
+    {
+        crate::console::fatal(reason);
+    }
+    // SAFETY: the area is this thread's.
+    let host_thread = unsafe { (*area::current()).host_thread };
+    // The arguments are the block's first field. A host that takes the block away gets no call.
+    const { assert!(core::mem::offset_of!(HostThread, args) == 0) };
+    if !put_arguments(host_thread, args) {
+        return i64::MIN;
+    }
+    let function = HOST_CALL.load(Relaxed);
+    // SAFETY: this thread came in by the gate. On `direct` the function pointer came from the loader, which has all rights over
+    // this process anyway.
+    unsafe {
+        if function == GATE {
+            crate::gate::leave(call as u64, host_thread)
+        } else {
+            let function: extern "C" fn(u64, *mut u64) -> i64 = core::mem::transmute(function);
+            function(call as u64, host_thread as *mut u64)
+        }
+    }
 }
 
 fn put_arguments(host_thread: u64, args: &[u64; 6]) -> bool {

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::*};
 
-use casemate_abi::{CALL_COUNT, HOST_BUFFER_SIZE, HostCall};
+use casemate_abi::{CALL_COUNT, HOST_BUFFER_SIZE, HostCall, HostThread};
 
 use crate::machine::{CANARY, MAIN_BLOCK, buffer_of};
 
@@ -64,14 +64,18 @@ pub extern "C" fn call(number: u64, args: *mut [u64; 6]) -> i64 {
 fn look_for_canaries(block: u64, made: u64) {
     let buffer = buffer_of(block);
     let all = [(buffer, BUFFER)];
-    let usual = [(block, 128), (buffer, 4096), (buffer + SIDE, 8192)];
+    let usual = [(block, size_of::<HostThread>() as u64), (buffer, 4096), (buffer + SIDE, 8192)];
     for &(address, length) in if made.is_multiple_of(256) { &all[..] } else { &usual[..] } {
-        // SAFETY: the host's own pages, which the test keeps readable here; only libc looks at them.
-        let found = unsafe {
-            libc::memmem(address as *const _, length as usize, CANARY.as_ptr().cast(), CANARY.len())
-        };
-        assert!(found.is_null(), "a canary is outside at {found:?}, in the buffer at {buffer:#x}");
+        look(address, length);
     }
+}
+
+/// Looks for a canary in memory of the host that the test keeps readable.
+pub fn look(address: u64, length: u64) {
+    // SAFETY: the host's own pages; only libc looks at them.
+    let found =
+        unsafe { libc::memmem(address as *const _, length as usize, CANARY.as_ptr().cast(), CANARY.len()) };
+    assert!(found.is_null(), "a canary is outside at {found:?}, of the {length} bytes from {address:#x}");
 }
 
 /// An `Exit` that the host does not carry out at first.

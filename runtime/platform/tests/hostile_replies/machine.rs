@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::*};
 
 use casemate_abi::{
-    ABI_VERSION, Blob, EntryReason, ExceptionFrame, HOST_BUFFER_SIZE, HostThread, Platform, START_MAGIC,
-    StartBlock,
+    ABI_VERSION, Blob, EntryReason, ExceptionFrame, HOST_BUFFER_SIZE, HostThread, Platform, RING_ENTRIES,
+    START_MAGIC, StartBlock,
 };
 use casemate_platform::layout;
 use casemate_platform::start::{self, HostFacts};
@@ -73,6 +73,14 @@ pub fn host_block() -> u64 {
     block
 }
 
+/// A ring for exitless calls: its entries end a page, what follows them begins the next.
+pub fn ring() -> u64 {
+    let whole = map(0, PAGE * 4);
+    protect(whole, PAGE, libc::PROT_NONE);
+    protect(whole + PAGE * 3, PAGE, libc::PROT_NONE);
+    whole + PAGE * 2 - 8 * RING_ENTRIES as u64
+}
+
 pub fn buffer_of(block: u64) -> u64 {
     block + PAGE * 2
 }
@@ -93,6 +101,7 @@ fn catch_faults() {
     extern "C" fn on_fault(_: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
         // SAFETY: the kernel passes its own frames.
         unsafe {
+            crate::exitless::on_fault((*info).si_addr() as u64);
             let registers = &mut (*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs;
             let mut frame = ExceptionFrame {
                 rip: registers[libc::REG_RIP as usize] as u64,

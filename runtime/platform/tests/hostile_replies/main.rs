@@ -6,6 +6,7 @@
 //! while another thread scribbles over what the host owns. Lies that must end the run have a process each.
 
 mod chosen;
+mod exitless;
 mod fatal;
 mod host;
 mod machine;
@@ -37,5 +38,6 @@ fn main() {
 fn run(_: HostFacts, main: Arc<ThreadHandle>) {
     chosen::check_all(&main);
     random::check(&main);
+    exitless::check_all(&main);
     host::finish();
 }
