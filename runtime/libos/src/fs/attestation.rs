@@ -19,6 +19,7 @@ use super::inode::Inode;
 use super::mount::new_device;
 use super::statfs;
 use crate::errno::{Errno, Result};
+use crate::events::blocking;
 use crate::process::current_process;
 use crate::stat::FileType::{Directory, Regular};
 
@@ -132,7 +133,8 @@ fn report() -> Result<Vec<u8>> {
 }
 
 fn quote() -> Result<Vec<u8>> {
-    Ok(attest::quote(&current_process().attestation.report_data())?)
+    let data = current_process().attestation.report_data();
+    blocking(|| attest::quote(&data))
 }
 
 /// Takes up to `to.len()` bytes; the rest becomes zero.
