@@ -45,11 +45,13 @@ class Image:
     ) -> Outcome:
         """Runs a program of the image in a fresh instance; what it writes to files is gone afterwards.
 
-        Platform `softsgx-static`: the software device, and the enclave without dynamic memory.
+        Platform `softsgx-static`: the software device, and the enclave without dynamic memory. `softsgx-faithful`: the
+        software device, where ENCLU is the instruction.
         """
         bundle = self.static_bundle() if platform == "softsgx-static" else self.bundle
         command = [str(bundle / "casemate-host"), "--bundle", str(bundle), "--root", str(self.rootfs)]
-        command += ["--platform", platform.removesuffix("-static"), "--fuses", str(self.bundle / "fuses")]
+        command += ["--platform", platform.split("-")[0], "--fuses", str(self.bundle / "fuses")]
+        command += ["--faithful"] if platform.endswith("-faithful") else []
         command += ["--trace"] if trace else []
         command += ["--stats"] if stats else []
         return run([*command, "--", "/tmp/work", *arguments], "/tmp", {}, stdin)

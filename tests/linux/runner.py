@@ -107,7 +107,10 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("-k", dest="pattern", help="only programs whose name matches this regular expression")
     parser.add_argument("--native-only", action="store_true", help="build and run natively, and print the output")
     parser.add_argument(
-        "--platform", choices=("direct", "softsgx", "softsgx-static"), default="direct", help="where it runs"
+        "--platform",
+        choices=("direct", "softsgx", "softsgx-static", "softsgx-faithful"),
+        default="direct",
+        help="where it runs",
     )
     parser.add_argument("--trace", action="store_true", help="print the library OS's system-call trace of each run")
     parser.add_argument("-v", "--verbose", action="store_true", help="print equal results too")

@@ -4,9 +4,12 @@
 //! exist only when the first argument is `--bundle`, as `casemate run` always passes it:
 //!
 //! ```text
-//! casemate-host [--bundle DIR [--root DIR | --store DIR] [--platform auto|direct|softsgx|sgx] [--fuses FILE] [--aesm SOCKET]
-//!                [--trace] [--stats] [--volume HOST:PATH[:ro]]… [--env NAME=VALUE]… [--hostname NAME] [--]] ARGS…
+//! casemate-host [--bundle DIR [--root DIR | --store DIR] [--platform auto|direct|softsgx|sgx] [--fuses FILE] [--faithful]
+//!                [--aesm SOCKET] [--trace] [--stats] [--volume HOST:PATH[:ro]]… [--env NAME=VALUE]… [--hostname NAME] [--]] ARGS…
 //! ```
+//!
+//! `--faithful` (software device only): enclave and loader execute ENCLU, and the loader's signal handler turns its fault into the leaf.
+//! Slow, and what the device's conformance is tested with.
 
 use core::fmt;
 
@@ -56,6 +59,8 @@ pub struct Arguments<'a> {
     pub platform: Choice,
     /// The machine's fuse file.
     pub fuses: Option<&'a [u8]>,
+    /// On the software device: ENCLU is the instruction.
+    pub faithful: bool,
     /// Socket of the service that makes quotes, if not Intel's place for it.
     pub aesm: Option<&'a [u8]>,
     /// Print system calls.
@@ -93,7 +98,7 @@ impl fmt::Display for Refusal<'_> {
         match *self {
             Refusal::Unknown(option) => write!(
                 f,
-                "unknown option '{}'; options are --bundle --root --store --platform --fuses --aesm --trace --stats --volume --env --hostname, then -- and the program's arguments",
+                "unknown option '{}'; options are --bundle --root --store --platform --fuses --faithful --aesm --trace --stats --volume --env --hostname, then -- and the program's arguments",
                 Text(option)
             ),
             Refusal::NoValue(option) => write!(f, "option {} needs a value", Text(option)),
@@ -131,7 +136,7 @@ impl<'a> Iterator for Items<'a> {
         self.rest = rest;
         match option {
             b"--" => None,
-            b"--trace" | b"--stats" => Some(Ok((option, b""))),
+            b"--trace" | b"--stats" | b"--faithful" => Some(Ok((option, b""))),
             b"--bundle" | b"--root" | b"--store" | b"--platform" | b"--fuses" | b"--aesm" | b"--volume"
             | b"--env" | b"--hostname" => {
                 let Some((&value, rest)) = rest.split_first() else {
@@ -153,6 +158,7 @@ impl<'a> Arguments<'a> {
             source: Source::Root(b"/"),
             platform: Choice::Auto,
             fuses: None,
+            faithful: false,
             aesm: None,
             trace: false,
             stats: false,
@@ -182,6 +188,7 @@ impl<'a> Arguments<'a> {
                     }
                 }
                 b"--fuses" => arguments.fuses = Some(value),
+                b"--faithful" => arguments.faithful = true,
                 b"--aesm" => arguments.aesm = Some(value),
                 b"--trace" => arguments.trace = true,
                 b"--stats" => arguments.stats = true,
@@ -268,12 +275,14 @@ mod tests {
 
     #[test]
     fn options_end_at_a_double_dash_or_at_the_first_other_word() {
-        let all = list("--bundle /b --trace -- --stats x");
+        let all = list("--bundle /b --trace --faithful -- --stats x");
         let arguments = Arguments::parse(&all).unwrap();
         assert_eq!((arguments.bundle, arguments.trace, arguments.stats), (b"/b".as_slice(), true, false));
+        assert!(arguments.faithful);
         assert_eq!(arguments.program, list("--stats x"));
-        let all = list("--bundle /b prog --stats");
-        assert_eq!(Arguments::parse(&all).unwrap().program, list("prog --stats"));
+        let all = list("--bundle /b prog --faithful");
+        assert_eq!(Arguments::parse(&all).unwrap().program, list("prog --faithful"));
+        assert!(!Arguments::parse(&all).unwrap().faithful);
         let all = list("--bundle /b -");
         assert_eq!(Arguments::parse(&all).unwrap().program, list("-"));
     }

@@ -68,7 +68,8 @@ const IGNORE: u64 = 1;
 pub fn install() -> Result<(), Errno> {
     let handled = Action {
         handler: casemate_signal_entry as *const () as u64,
-        flags: (SA_SIGINFO | SA_ONSTACK | SA_RESTORER) as u64,
+        // The mask has the handled signal where it is to be blocked.
+        flags: (SA_SIGINFO | SA_ONSTACK | SA_RESTORER | SA_NODEFER) as u64,
         restorer: casemate_signal_return as *const () as u64,
         // Faults stay open, so that one in the handler is reported instead of killing without a word.
         mask: !synchronous(),
@@ -188,6 +189,12 @@ extern "C" fn handle(signal: i32, info: *const SignalInfo, context: *mut Context
             if depth >= DEPTH_LIMIT || !hardware::interrupt(thread, context) {
                 fail_at(signal, context);
             }
+        }
+        Event::Fault if soft::is_enclu(thread, context) => {
+            if depth >= DEPTH_LIMIT {
+                fail_at(signal, context);
+            }
+            soft::execute(thread, context);
         }
         Event::TrappedCall | Event::Fault if soft::is_inside(thread, context.rip) => {
             if depth >= DEPTH_LIMIT {

@@ -159,6 +159,9 @@ fn prepare(boot: &Boot, arguments: &Arguments<'static>) -> StartBlock {
     };
     let signed = signed_variant(bundle, limits.edmm);
     let platform = choose(arguments.platform, signed.is_some());
+    if arguments.faithful {
+        be_faithful(platform);
+    }
     let variant = match (&signed, platform) {
         (Some((variant, _)), _) => *variant,
         _ => limits.edmm.variants()[0],
@@ -229,6 +232,14 @@ fn choose(choice: Choice, signed: bool) -> Platform {
             Platform::Direct
         }
     }
+}
+
+/// `--faithful`.
+fn be_faithful(platform: Platform) {
+    if platform != Platform::SoftSgx {
+        refuse!("--faithful is for the software device: add --platform softsgx, with a signed image");
+    }
+    soft::turn_on();
 }
 
 /// How the enclave gets out again.

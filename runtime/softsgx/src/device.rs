@@ -7,6 +7,7 @@ use casemate_sgx::{
 };
 use zerocopy::IntoBytes;
 
+use crate::enclu::ENCLU;
 use crate::logical::{LogicalProcessor, Registers};
 use crate::memory::Memory;
 use crate::processor::{PAGE, PageOperands, Processor};
@@ -52,6 +53,24 @@ impl<M: Memory> SoftDevice<M> {
         extended: &mut XsaveArea,
     ) -> Result<Flow, Fault> {
         self.processor.enclu(&mut self.memory, logical, registers, extended)
+    }
+
+    /// Whether code inside that goes on at this address finds ENCLU there.
+    #[must_use]
+    pub fn is_enclu(&self, rip: u64) -> bool {
+        let mut code = [0; ENCLU.len()];
+        for (address, byte) in (rip..).zip(&mut code) {
+            let page = address & !(PAGE - 1);
+            let access = self.processor.epcm_entry(page).map(|entry| entry.access());
+            let wanted = SecInfoFlags::R | SecInfoFlags::X;
+            if self.memory.resolve(page) != Some(page)
+                || !access.is_some_and(|access| access.contains(wanted))
+            {
+                return false;
+            }
+            self.memory.read(address, core::slice::from_mut(byte));
+        }
+        code == ENCLU
     }
 
     /// Gives access to pages anew as the EPCM has it, where the memory has reasons of its own to refuse some.

@@ -7,8 +7,10 @@ use crate::memory::Memory;
 use crate::processor::Processor;
 use crate::xsave::XsaveArea;
 
-/// Bytes of the instruction (`0F 01 D7`).
-pub const ENCLU_LENGTH: u64 = 3;
+/// The instruction.
+pub(crate) const ENCLU: [u8; 3] = [0x0f, 0x01, 0xd7];
+/// Bytes of it.
+pub const ENCLU_LENGTH: u64 = ENCLU.len() as u64;
 
 /// Leaf functions of ENCLU, by EAX (SDM table 34-2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,7 +14,7 @@ from typing import NoReturn
 from casemate.errors import UsageError
 from casemate.loader.launch import RunOptions, Volume
 
-_USAGE = "casemate run IMAGE [--platform auto|direct|softsgx|sgx] [--fuses FILE] [--aesm SOCKET] [--trace] [--stats] [-v HOST:PATH[:ro]] [-e NAME=VALUE] [-- ARGS]"
+_USAGE = "casemate run IMAGE [--platform auto|direct|softsgx|sgx] [--fuses FILE] [--faithful] [--aesm SOCKET] [--trace] [--stats] [-v HOST:PATH[:ro]] [-e NAME=VALUE] [-- ARGS]"
 
 
 def run(arguments: list[str]) -> NoReturn:
@@ -52,6 +52,7 @@ def parse_arguments(arguments: list[str]) -> tuple[str, RunOptions]:
         "--platform", choices=("auto", "direct", "softsgx", "sgx"), default="auto", help="where it runs"
     )
     parser.add_argument("--fuses", metavar="FILE", help="softsgx: the machine's fuse file")
+    parser.add_argument("--faithful", action="store_true", help="softsgx: ENCLU is the instruction, trapped and emulated")
     parser.add_argument(
         "--aesm", metavar="SOCKET", help="where the service that makes quotes listens (/var/run/aesmd/aesm.socket)"
     )
@@ -68,6 +69,7 @@ def parse_arguments(arguments: list[str]) -> tuple[str, RunOptions]:
     return parsed.image, RunOptions(
         platform=parsed.platform,
         fuses=None if parsed.platform == "direct" else os.path.abspath(parsed.fuses or _default_fuses()),
+        faithful=parsed.faithful,
         aesm=os.path.abspath(parsed.aesm) if parsed.aesm is not None else None,
         trace=parsed.trace,
         stats=parsed.stats,

@@ -30,6 +30,8 @@ class RunOptions:
     platform: str = "auto"
     fuses: str | None = None
     """The software device's fuse file; None where that device is not used."""
+    faithful: bool = False
+    """On the software device: ENCLU is the instruction, which traps."""
     aesm: str | None = None
     """Socket of the service that makes quotes; None for the place where Intel's service has it."""
     trace: bool = False
@@ -46,6 +48,7 @@ def loader_command(placed: Placed, options: RunOptions) -> list[str]:
     if options.platform != "auto":
         command += ["--platform", options.platform]
     command += ["--fuses", options.fuses] if options.fuses is not None else []
+    command += ["--faithful"] if options.faithful else []
     command += ["--aesm", options.aesm] if options.aesm is not None else []
     command += ["--trace"] if options.trace else []
     command += ["--stats"] if options.stats else []

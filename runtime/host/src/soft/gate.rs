@@ -9,18 +9,18 @@ use casemate_sgx::layout::LayoutBlock;
 use casemate_softsgx::{ENCLU_LENGTH, Leaf, Registers};
 use linux_raw_sys::general::__NR_sched_yield;
 
-use super::device;
+use super::{device, faithful};
 use crate::arena::{self, Thread};
 use crate::report::{EXIT_INTERNAL, fail, print};
 use crate::{calls, registers, sys};
 
 /// What an entry begins with.
 #[repr(C)]
-struct Entry {
+pub(super) struct Entry {
     rip: u64,
     cssa: u64,
-    tcs: u64,
-    words: [u64; 3],
+    pub(super) tcs: u64,
+    pub(super) words: [u64; 3],
     fs: u64,
     gs: u64,
     pending: *const AtomicU32,
@@ -162,9 +162,9 @@ unsafe extern "C" {
     fn casemate_soft_left();
 }
 
-/// Address of the code that stands for ENCLU.
+/// Address of the code that stands for ENCLU; 0: the instruction.
 pub fn enclu_address() -> u64 {
-    casemate_soft_enclu as *const () as u64
+    if faithful::is_on() { 0 } else { casemate_soft_enclu as *const () as u64 }
 }
 
 /// Where the enclave goes on after EEXIT, and the asynchronous exit pointer.
@@ -238,10 +238,22 @@ fn run(thread: &Thread, tcs: u64, mut words: [u64; 3]) -> i64 {
 }
 
 /// Refusals of EENTER that a moment's patience mends: the TCS's last user is on its way out.
-const BUSY: Fault = Fault::GeneralProtection("TCS.STATE is ACTIVE");
+pub(super) const BUSY: Fault = Fault::GeneralProtection("TCS.STATE is ACTIVE");
+
+/// Lets whoever is on the way out go on.
+pub(super) fn yield_processor() {
+    // SAFETY: touches no memory.
+    let _ = unsafe { sys::call(__NR_sched_yield, []) };
+}
 
 /// EENTER, and what runs inside until EEXIT.
 pub(super) fn enter(thread: &Thread, tcs: u64, words: [u64; 3]) -> Exit {
+    if faithful::is_on() {
+        let pending = &raw const thread.pending;
+        let entry = Entry { rip: 0, cssa: 0, tcs, words, fs: 0, gs: 0, pending };
+        // SAFETY: only the TCS and the words are the host's to choose.
+        return unsafe { faithful::enter(&entry) };
+    }
     let frame = 0u64;
     let mut state = Registers {
         rbx: tcs,
@@ -258,10 +270,7 @@ pub(super) fn enter(thread: &Thread, tcs: u64, words: [u64; 3]) -> Exit {
         let logical = unsafe { &mut *thread.logical.get() };
         match device().device.eenter(logical, &mut state) {
             Ok(()) => break,
-            Err(BUSY) if !logical.in_enclave() => {
-                // SAFETY: touches no memory.
-                let _ = unsafe { sys::call(__NR_sched_yield, []) };
-            }
+            Err(BUSY) if !logical.in_enclave() => yield_processor(),
             // A thread that nobody asked for.
             #[cfg(feature = "hostile")]
             Err(_) if crate::hostile::is_on() => return Exit { number: EXIT_DONE, value: u64::MAX },

@@ -5,11 +5,11 @@
 
 use core::sync::atomic::Ordering::*;
 
-use casemate_abi::EXIT_DONE;
-use casemate_softsgx::{ENCLU_LENGTH, Event, MAX_XSAVE, Registers};
+use casemate_abi::{EXIT_DONE, EntryReason};
+use casemate_softsgx::{ENCLU_LENGTH, Event, Leaf, MAX_XSAVE, Registers};
 
-use super::device;
 use super::gate::{Window, enter, is_faulting, left_address, window};
+use super::{device, faithful};
 use crate::arena::Thread;
 use crate::report::{EXIT_INTERNAL, fail};
 use crate::signal_frame::Context;
@@ -77,14 +77,28 @@ pub fn raise(thread: &Thread, context: &mut Context, interruption: Interruption)
     #[cfg(feature = "hostile")]
     let stages = crate::hostile::stages(interruption == Interruption::Signal);
     #[cfg(not(feature = "hostile"))]
-    let stages = [[casemate_abi::EntryReason::Exception as u64, 0, 0]];
+    let stages = [STAGE];
     for words in stages {
-        let exit = enter(thread, tcs, words);
-        if exit.number != EXIT_DONE {
-            fail(EXIT_INTERNAL, format_args!("softsgx: the exception stage makes host call {}", exit.number));
-        }
+        run_stage(thread, tcs, words);
     }
-    resume(thread, tcs, context);
+    if !faithful::is_on() {
+        return resume(thread, tcs, context);
+    }
+    // The handler's return leads to the asynchronous exit pointer.
+    put_state(context, &state);
+    // SAFETY: as above.
+    restore_extended(unsafe { context.extended_state() }, &faithful::initial_state());
+}
+
+/// The words with which the exception stage is entered.
+pub(super) const STAGE: [u64; 3] = [EntryReason::Exception as u64, 0, 0];
+
+/// Enters for the exception stage.
+pub(super) fn run_stage(thread: &Thread, tcs: u64, words: [u64; 3]) {
+    let exit = enter(thread, tcs, words);
+    if exit.number != EXIT_DONE {
+        fail(EXIT_INTERNAL, format_args!("softsgx: the exception stage makes host call {}", exit.number));
+    }
 }
 
 /// A leaf that stays inside faulted, and says how (`gate`): the fault is that of the instruction where the enclave has it.
@@ -96,7 +110,7 @@ fn fault_of_leaf(context: &mut Context) -> Interruption {
 fn resume(thread: &Thread, tcs: u64, context: &mut Context) {
     let mut area = [0; MAX_XSAVE];
     let mut state = Registers {
-        rax: 3,
+        rax: Leaf::Eresume as u64,
         rbx: tcs,
         rcx: left_address(),
         rip: left_address() - ENCLU_LENGTH,
@@ -148,7 +162,7 @@ fn is_cpuid(rip: u64) -> bool {
 
 macro_rules! general_registers {
     ($($name:ident)*) => {
-        fn state_of(context: &Context) -> Registers {
+        pub(super) fn state_of(context: &Context) -> Registers {
             Registers {
                 $($name: context.$name,)*
                 fs_base: registers::fs_base(),
@@ -156,7 +170,7 @@ macro_rules! general_registers {
             }
         }
 
-        fn put_state(context: &mut Context, state: &Registers) {
+        pub(super) fn put_state(context: &mut Context, state: &Registers) {
             $(context.$name = state.$name;)*
         }
     };
@@ -172,7 +186,7 @@ const OURS: u64 = 0x6_00ff;
 const KEYS: core::ops::Range<usize> = 2688..2752;
 
 /// Puts the resumed state into the frame, but for components that no enclave has.
-fn restore_extended(frame: &mut [u8], area: &[u8; MAX_XSAVE]) {
+pub(super) fn restore_extended(frame: &mut [u8], area: &[u8; MAX_XSAVE]) {
     let length = frame.len().min(area.len());
     // The last bytes of the legacy region are the kernel's own notes (struct _fpx_sw_bytes).
     frame[..464].copy_from_slice(&area[..464]);

@@ -2,8 +2,10 @@
 //!
 //! The device's checks and state machine are `casemate-softsgx`; here are its memory, the machine's fuses, and what a processor
 //! does beside: it moves control (`gate`) and saves state when something interrupts (`interrupt`). In ordinary runs ENCLU is
-//! a jump to the loader's code; the enclave's image, its measurement and every check are the same as with the instruction.
+//! a jump to the loader's code, with `--faithful` the instruction (`faithful`); the enclave's image, its measurement and every check
+//! are the same.
 
+mod faithful;
 mod fuses;
 mod gate;
 mod interrupt;
@@ -18,6 +20,7 @@ use crate::lock::{Guard, Mutex};
 use crate::report::{EXIT_INTERNAL, fail, print};
 use crate::{cpuid, refuse};
 
+pub use faithful::{execute, is_enclu, turn_on};
 pub use gate::{enclu_address, run_first, run_thread};
 pub use interrupt::{Interruption, is_inside, note, raise};
 use memory::OwnMemory;
