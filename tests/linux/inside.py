@@ -43,7 +43,13 @@ class Image:
         platform: str = "direct",
         stats: bool = False,
     ) -> Outcome:
-        """Runs a program of the image in a fresh instance; what it writes to files is gone afterwards.
+        """Runs a program of the image in a fresh instance; what it writes to files is gone afterwards."""
+        return run(self.command(arguments, trace, platform, stats), "/tmp", {}, stdin)
+
+    def command(
+        self, arguments: Iterable[str], trace: bool = False, platform: str = "direct", stats: bool = False
+    ) -> list[str]:
+        """The loader's command line for a program of the image.
 
         Platform `softsgx-static`: the software device, and the enclave without dynamic memory. `softsgx-faithful`: the
         software device, where ENCLU is the instruction.
@@ -54,7 +60,7 @@ class Image:
         command += ["--faithful"] if platform.endswith("-faithful") else []
         command += ["--trace"] if trace else []
         command += ["--stats"] if stats else []
-        return run([*command, "--", "/tmp/work", *arguments], "/tmp", {}, stdin)
+        return [*command, "--", "/tmp/work", *arguments]
 
     def static_bundle(self) -> Path:
         """The bundle without the SIGSTRUCT of the enclave with dynamic memory."""

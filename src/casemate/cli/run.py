@@ -52,7 +52,9 @@ def parse_arguments(arguments: list[str]) -> tuple[str, RunOptions]:
         "--platform", choices=("auto", "direct", "softsgx", "sgx"), default="auto", help="where it runs"
     )
     parser.add_argument("--fuses", metavar="FILE", help="softsgx: the machine's fuse file")
-    parser.add_argument("--faithful", action="store_true", help="softsgx: ENCLU is the instruction, trapped and emulated")
+    parser.add_argument(
+        "--faithful", action="store_true", help="softsgx: ENCLU is the instruction, trapped and emulated"
+    )
     parser.add_argument(
         "--aesm", metavar="SOCKET", help="where the service that makes quotes listens (/var/run/aesmd/aesm.socket)"
     )

@@ -119,7 +119,10 @@ pub fn execute(thread: &Thread, context: &mut Context) {
     let result = device().device.enclu(logical, &mut state, &mut area);
     let flow = match result {
         Ok(flow) => flow,
-        Err(fault) if logical.in_enclave() => return raise(thread, context, exception_of(fault)),
+        Err(fault) if logical.in_enclave() => {
+            let exception = exception_of(fault, written(context));
+            return raise(thread, context, exception);
+        }
         // Once more: rip is as it was.
         Err(BUSY) => return yield_processor(),
         Err(fault) => fail(EXIT_INTERNAL, format_args!("softsgx: ENCLU[{}]: {fault}", context.rax as u32)),
@@ -139,16 +142,27 @@ pub fn execute(thread: &Thread, context: &mut Context) {
     }
 }
 
-/// Bits of a page fault's error code (SDM volume 3, 4.7): present, user, SGX.
+/// Bits of a page fault's error code (SDM volume 3, 4.7): present, user, SGX; and that of a write.
 const PAGE_FAULT_CODE: u32 = 1 | 1 << 2 | 1 << 15;
+const WRITE: u32 = 1 << 1;
+
+/// Where a leaf inside writes (SDM 38.4, "Memory Parameter Semantics").
+fn written(context: &Context) -> Option<u64> {
+    match Leaf::from_number(context.rax as u32) {
+        Some(Leaf::Ereport) => Some(context.rdx),
+        Some(Leaf::Egetkey) => Some(context.rcx),
+        _ => None,
+    }
+}
 
 /// A leaf's fault as the exception that it is.
-fn exception_of(fault: Fault) -> Interruption {
+fn exception_of(fault: Fault, written: Option<u64>) -> Interruption {
     match fault {
         Fault::InvalidOpcode => Interruption::Exception { vector: 6, error_code: 0, address: 0 },
         Fault::GeneralProtection(_) => Interruption::Exception { vector: 13, error_code: 0, address: 0 },
         Fault::Page(address, _) => {
-            Interruption::Exception { vector: 14, error_code: PAGE_FAULT_CODE, address }
+            let write = if written == Some(address) { WRITE } else { 0 };
+            Interruption::Exception { vector: 14, error_code: PAGE_FAULT_CODE | write, address }
         }
     }
 }

@@ -6,7 +6,8 @@
 use core::sync::atomic::Ordering::*;
 
 use casemate_abi::{EXIT_DONE, EntryReason};
-use casemate_softsgx::{ENCLU_LENGTH, Event, Leaf, MAX_XSAVE, Registers};
+use casemate_sgx::Fault;
+use casemate_softsgx::{ENCLU_LENGTH, Event, Leaf, LogicalProcessor, MAX_XSAVE, Registers};
 
 use super::gate::{Window, enter, is_faulting, left_address, window};
 use super::{device, faithful};
@@ -107,6 +108,15 @@ fn fault_of_leaf(context: &mut Context) -> Interruption {
     Interruption::Exception { vector: context.rax as u8, error_code: 0, address: context.rdx }
 }
 
+/// Returns where ERESUME may succeed later: a lying loader's thread that nobody asked for is inside by this TCS.
+fn refused(_logical: &LogicalProcessor, fault: Fault) {
+    #[cfg(feature = "hostile")]
+    if crate::hostile::is_on() && !_logical.in_enclave() {
+        return;
+    }
+    fail(EXIT_INTERNAL, format_args!("softsgx: ERESUME: {fault}"));
+}
+
 fn resume(thread: &Thread, tcs: u64, context: &mut Context) {
     let mut area = [0; MAX_XSAVE];
     let mut state = Registers {
@@ -122,12 +132,7 @@ fn resume(thread: &Thread, tcs: u64, context: &mut Context) {
     // SAFETY: as in `raise`.
     let logical = unsafe { &mut *thread.logical.get() };
     while let Err(fault) = device().device.eresume(logical, &mut state, &mut area) {
-        // A thread that nobody asked for is inside by this TCS.
-        #[cfg(feature = "hostile")]
-        if crate::hostile::is_on() && !logical.in_enclave() {
-            continue;
-        }
-        fail(EXIT_INTERNAL, format_args!("softsgx: ERESUME: {fault}"));
+        refused(logical, fault);
     }
     put_state(context, &state);
     // SAFETY: the frame's extended state is the kernel's to restore at the handler's end; the bases are those of the code inside.
