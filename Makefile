@@ -115,6 +115,7 @@ test: install system-test
 test-long: install system-test fuzz
 	CASEMATE_LIES=10000000 CASEMATE_MUTATIONS=20000 cargo test --quiet --release --workspace $(addprefix --exclude ,$(HOST_UNTESTED))
 	$(LOOM)
+	cargo test --quiet --release -p casemate-softsgx --features mutation -- mutation::
 	$(BIN)/python -m pytest
 
 # Inputs that reach something new stay in fuzz/corpus; an input that breaks something is named and kept in fuzz/artifacts.
@@ -139,6 +140,7 @@ lint: install
 	cargo clippy --quiet --workspace --all-targets $(addprefix --exclude ,casemate-enclave casemate-host) -- -D warnings
 	cargo clippy --quiet $(FREESTANDING) $(addprefix -p ,$(FREESTANDING_CRATES)) -- -D warnings
 	cargo clippy --quiet $(FREESTANDING) -p casemate-host --features hostile -- -D warnings
+	cargo clippy --quiet -p casemate-softsgx --all-targets --features mutation -- -D warnings
 	cargo clippy --quiet --manifest-path fuzz/Cargo.toml -- -D warnings
 
 format:

@@ -1,18 +1,17 @@
 //! Dynamic memory from inside: EACCEPT, EACCEPTCOPY, EMODPE (SDM 38.4).
 
-use casemate_sgx::{AttributesFlags, Fault, LeafError, PAGE_SIZE, PageType, SecInfo, SecInfoFlags, SgxError};
+use casemate_sgx::{Fault, LeafError, PAGE_SIZE, PageType, SecInfo, SecInfoFlags, SgxError};
 
 use crate::build::parse_tcs;
-use crate::epcm::{EpcmEntry, EpcmFlags, from_permissions, permissions};
+use crate::check::{kept, present, present_code, present_page, require, require_code, require_page};
+use crate::epcm::{EpcmFlags, from_permissions, permissions};
 use crate::logical::{Inside, LogicalProcessor};
 use crate::memory::Memory;
-use crate::processor::{
-    Access, PAGE, Processor, ThreadControl, general_protection, is_page_aligned, require, require_page,
-};
+use crate::processor::{Access, PAGE, Processor, ThreadControl, is_page_aligned};
 
 /// "If executed outside an enclave": the dispatch of ENCLU (SDM 38.4).
 pub(crate) fn inside(logical: &LogicalProcessor) -> Result<&Inside, Fault> {
-    logical.inside.as_ref().ok_or(Fault::GeneralProtection("this leaf needs enclave mode"))
+    present(logical.inside.as_ref(), "ENCLU: this leaf needs enclave mode")
 }
 
 impl Inside {
@@ -49,36 +48,30 @@ impl Processor {
         let flags = self.fetch_secinfo(memory, inside, secinfo)?;
         require(is_page_aligned(linear), "EACCEPT: RCX is not 4 KiB aligned")?;
         require(inside.contains(linear), "EACCEPT: RCX is not within CR_ELRANGE")?;
-        let page =
-            memory.resolve(linear).ok_or(Fault::Page(linear, "EACCEPT: RCX does not resolve to the EPC"))?;
+        let page = present_page(memory.resolve(linear), linear, "EACCEPT: RCX does not resolve to the EPC")?;
         require(
             is_acceptable(flags),
             "EACCEPT: this combination of PT, PENDING, MODIFIED and PR is not legal",
         )?;
         let (entry, mut length) =
-            self.epcm.like(page, limit).ok_or(Fault::Page(linear, "EACCEPT: EPCM.VALID is 0"))?;
+            present_page(self.epcm.like(page, limit), linear, "EACCEPT: EPCM.VALID is 0")?;
         let right_type = matches!(entry.page_type, PageType::Reg | PageType::Tcs | PageType::Trim);
-        require_page(
-            right_type && entry.secs == inside.secs,
-            linear,
-            "EACCEPT: EPCM.PT or EPCM.ENCLAVESECS",
-        )?;
+        require_page(right_type, linear, "EACCEPT: EPCM.PT")?;
+        require_page(entry.secs == inside.secs, linear, "EACCEPT: EPCM.ENCLAVESECS")?;
         // "Verify that accept request matches current EPC page settings": PR is not compared.
         let compared = SecInfoFlags::RWX | SecInfoFlags::PENDING | SecInfoFlags::MODIFIED;
         let current = SecInfoFlags::from_bits_truncate(entry.flags.bits().into());
-        if entry.enclave_address != linear
-            || current.intersection(compared) != flags.intersection(compared)
-            || flags.page_type() != Some(entry.page_type)
-        {
-            return Err(LeafError::PageAttributesMismatch.into());
-        }
+        let mismatch = LeafError::PageAttributesMismatch;
+        require_code(entry.enclave_address == linear, mismatch, "EACCEPT: EPCM.ENCLAVEADDRESS is not RCX")?;
+        let same = current.intersection(compared) == flags.intersection(compared);
+        require_code(same, mismatch, "EACCEPT: EPCM has other R, W, X, PENDING or MODIFIED")?;
+        require_code(flags.page_type() == Some(entry.page_type), mismatch, "EACCEPT: EPCM.PT is another")?;
         // Only pages that EMODPR or EMODT changed can be in a processor's TLB with what they allowed before.
         let changed = entry.flags.intersects(EpcmFlags::PR | EpcmFlags::MODIFIED);
-        if changed && !self.is_tracked(&entry) {
-            return Err(LeafError::NotTracked.into());
-        }
+        let tracked = !changed || self.is_tracked(&entry);
+        require_code(tracked, LeafError::NotTracked, "EACCEPT: tracking is not complete")?;
         if entry.page_type == PageType::Tcs {
-            self.accept_tcs(memory, inside, page)?;
+            self.accept_tcs(memory, page)?;
             length = PAGE;
         }
         let mut accepted = entry;
@@ -90,8 +83,9 @@ impl Processor {
         Ok(length)
     }
 
-    /// EACCEPT's additional checks of a page that becomes a TCS; its contents move into the processor.
-    fn accept_tcs(&mut self, memory: &mut impl Memory, inside: &Inside, page: u64) -> Result<(), SgxError> {
+    /// EACCEPT's additional checks of a page that becomes a TCS; its contents move into the processor. Those of FSLIMIT and GSLIMIT are
+    /// for 32-bit enclaves, which are never entered here.
+    fn accept_tcs(&mut self, memory: &mut impl Memory, page: u64) -> Result<(), SgxError> {
         let mut contents = [0; PAGE_SIZE];
         memory.read_closed(page, &mut contents);
         let tcs = parse_tcs(&contents)?;
@@ -99,9 +93,6 @@ impl Processor {
         require(tcs.cssa < tcs.nssa, "EACCEPT: TCS.CSSA is not below TCS.NSSA")?;
         require(tcs.aep == 0, "EACCEPT: TCS.AEP is not 0")?;
         require(tcs.state == 0, "EACCEPT: TCS.STATE is not 0")?;
-        let is_64_bit = self.secs_entry(inside.secs)?.secs.attributes.has(AttributesFlags::MODE64BIT);
-        let limits = tcs.fslimit & 0xfff == 0xfff && tcs.gslimit & 0xfff == 0xfff;
-        require(is_64_bit || limits, "EACCEPT: FSLIMIT or GSLIMIT is not 4 KiB aligned")?;
         self.threads.insert(page, ThreadControl { tcs, active: false, entry_epoch: 0 });
         Ok(())
     }
@@ -130,29 +121,29 @@ impl Processor {
     ) -> Result<u64, SgxError> {
         let inside = inside(logical)?;
         require(secinfo & 63 == 0, "EACCEPTCOPY: RBX is not 64 byte aligned")?;
-        let aligned = is_page_aligned(linear) && is_page_aligned(source);
-        require(aligned, "EACCEPTCOPY: RCX or RDX is not 4 KiB aligned")?;
-        let all = inside.contains(secinfo) && inside.contains(linear) && inside.contains(source);
-        require(all, "EACCEPTCOPY: an operand is not within CR_ELRANGE")?;
-        let page = memory
-            .resolve(linear)
-            .ok_or(Fault::Page(linear, "EACCEPTCOPY: RCX does not resolve to the EPC"))?;
+        require(is_page_aligned(linear), "EACCEPTCOPY: RCX is not 4 KiB aligned")?;
+        require(is_page_aligned(source), "EACCEPTCOPY: RDX is not 4 KiB aligned")?;
+        require(inside.contains(secinfo), "EACCEPTCOPY: RBX is not within CR_ELRANGE")?;
+        require(inside.contains(linear), "EACCEPTCOPY: RCX is not within CR_ELRANGE")?;
+        require(inside.contains(source), "EACCEPTCOPY: RDX is not within CR_ELRANGE")?;
+        let page =
+            present_page(memory.resolve(linear), linear, "EACCEPTCOPY: RCX does not resolve to the EPC")?;
         let flags = self.fetch_secinfo(memory, inside, secinfo)?;
         let write_only = flags.contains(SecInfoFlags::W) && !flags.contains(SecInfoFlags::R);
         let regular = flags.page_type() == Some(PageType::Reg);
-        require(regular && !write_only, "EACCEPTCOPY: SECINFO has W without R, or is not PT_REG")?;
+        require(regular, "EACCEPTCOPY: SECINFO.PT is not PT_REG")?;
+        require(!write_only, "EACCEPTCOPY: SECINFO has W without R")?;
         let from = self.operand(memory, inside, source, Access::Read)?;
         let fresh = EpcmFlags::R | EpcmFlags::W | EpcmFlags::PENDING;
-        let matches = |entry: &EpcmEntry| {
-            entry.flags.difference(EpcmFlags::PR) == fresh
-                && entry.page_type == PageType::Reg
-                && entry.secs == inside.secs
-                && entry.enclave_address == linear
-        };
-        let Some((mut accepted, length)) = self.epcm.like(page, limit).filter(|(entry, _)| matches(entry))
-        else {
-            return Err(LeafError::PageAttributesMismatch.into());
-        };
+        let mismatch = LeafError::PageAttributesMismatch;
+        let found = self.epcm.like(page, limit);
+        let (mut accepted, length) = present_code(found, mismatch, "EACCEPTCOPY: EPCM.VALID is 0")?;
+        let is_fresh = accepted.flags.difference(EpcmFlags::PR) == fresh;
+        // What EAUG left, and nothing else, is PENDING; so it is PT_REG, too.
+        require_code(is_fresh, mismatch, "EACCEPTCOPY: RCX is not as EAUG left it")?;
+        require_code(accepted.secs == inside.secs, mismatch, "EACCEPTCOPY: EPCM.ENCLAVESECS")?;
+        let here = accepted.enclave_address == linear;
+        require_code(here, mismatch, "EACCEPTCOPY: EPCM.ENCLAVEADDRESS is not RCX")?;
         let length = self.epcm.like(from, length).map_or(PAGE, |(_, alike)| alike);
         accepted.flags = from_permissions(flags);
         memory.copy(from, page, length, accepted.access());
@@ -183,16 +174,13 @@ impl Processor {
         let inside = inside(logical)?;
         require(secinfo & 63 == 0, "EMODPE: RBX is not 64 byte aligned")?;
         require(is_page_aligned(linear), "EMODPE: RCX is not 4 KiB aligned")?;
-        let all = inside.contains(secinfo) && inside.contains(linear);
-        require(all, "EMODPE: an operand is not within CR_ELRANGE")?;
+        require(inside.contains(secinfo), "EMODPE: RBX is not within CR_ELRANGE")?;
+        require(inside.contains(linear), "EMODPE: RCX is not within CR_ELRANGE")?;
         let flags = self.fetch_secinfo(memory, inside, secinfo)?;
         let page = self.regular_page(memory, inside.secs, linear, linear)?;
-        let (mut extended, length) =
-            self.epcm.like(page, limit).ok_or(Fault::Page(linear, "EPCM.VALID is 0"))?;
+        let (mut extended, length) = kept(self.epcm.like(page, limit), page)?;
         let readable = extended.flags.contains(EpcmFlags::R) || flags.contains(SecInfoFlags::R);
-        if flags.contains(SecInfoFlags::W) && !readable {
-            return general_protection("EMODPE: SECINFO has W without R");
-        }
+        require(!flags.contains(SecInfoFlags::W) || readable, "EMODPE: SECINFO has W without R")?;
         let before = extended.access();
         extended.flags |= from_permissions(flags);
         debug_assert!(permissions(extended.flags).contains(flags.permissions()));
@@ -213,10 +201,8 @@ impl Processor {
         let address = self.operand(memory, inside, linear, Access::Read)?;
         let mut bytes = [0; 64];
         memory.read(address, &mut bytes);
-        SecInfo::parse(&bytes)
-            .ok()
-            .and_then(|secinfo| secinfo.checked_flags())
-            .ok_or(Fault::GeneralProtection("SECINFO: a reserved field is not 0"))
+        let secinfo: SecInfo = zerocopy::transmute!(bytes);
+        present(secinfo.checked_flags(), "SECINFO: a reserved field is not 0")
     }
 }
 

@@ -7,9 +7,10 @@ use casemate_sgx::{
 use zerocopy::IntoBytes;
 
 use crate::accept::inside;
+use crate::check::{present_code, require, require_code};
 use crate::logical::LogicalProcessor;
 use crate::memory::Memory;
-use crate::processor::{Access, Enclave, Processor, general_protection, require};
+use crate::processor::{Access, Enclave, Processor};
 
 /// Whether a CPUSVN is "beyond the current CPU configuration". The manual leaves the order to the processor; ours is
 /// that every byte is a component's version.
@@ -28,20 +29,19 @@ impl Processor {
         output: u64,
     ) -> Result<(), Fault> {
         let inside = inside(logical)?;
-        let aligned_inside =
-            |address: u64, alignment: u64| address & (alignment - 1) == 0 && inside.contains(address);
-        require(aligned_inside(target_info, 512), "EREPORT: RBX is not 512 byte aligned inside CR_ELRANGE")?;
+        require(target_info & 511 == 0, "EREPORT: RBX is not 512 byte aligned")?;
+        require(inside.contains(target_info), "EREPORT: RBX is not within CR_ELRANGE")?;
         let target_address = self.operand(memory, inside, target_info, Access::Read)?;
-        require(aligned_inside(report_data, 128), "EREPORT: RCX is not 128 byte aligned inside CR_ELRANGE")?;
+        require(report_data & 127 == 0, "EREPORT: RCX is not 128 byte aligned")?;
+        require(inside.contains(report_data), "EREPORT: RCX is not within CR_ELRANGE")?;
         let data_address = self.operand(memory, inside, report_data, Access::Read)?;
-        require(aligned_inside(output, 512), "EREPORT: RDX is not 512 byte aligned inside CR_ELRANGE")?;
+        require(output & 511 == 0, "EREPORT: RDX is not 512 byte aligned")?;
+        require(inside.contains(output), "EREPORT: RDX is not within CR_ELRANGE")?;
         let output_address = self.operand(memory, inside, output, Access::Write)?;
 
         let mut bytes = [0; size_of::<TargetInfo>()];
         memory.read(target_address, &mut bytes);
-        let Ok(target) = TargetInfo::parse(&bytes) else {
-            return general_protection("EREPORT: TARGETINFO is cut off");
-        };
+        let target: TargetInfo = zerocopy::transmute!(bytes);
         let mut data = [0; 64];
         memory.read(data_address, &mut data);
         let body = self.report_body(self.secs_entry(inside.secs)?, data);
@@ -108,23 +108,21 @@ impl Processor {
         output: u64,
     ) -> Result<(), SgxError> {
         let inside = inside(logical)?;
-        let good = request & 511 == 0 && inside.contains(request);
-        require(good, "EGETKEY: RBX is not 512 byte aligned inside CR_ELRANGE")?;
+        require(request & 511 == 0, "EGETKEY: RBX is not 512 byte aligned")?;
+        require(inside.contains(request), "EGETKEY: RBX is not within CR_ELRANGE")?;
         let request_address = self.operand(memory, inside, request, Access::Read)?;
-        let good = output & 15 == 0 && inside.contains(output);
-        require(good, "EGETKEY: RCX is not 16 byte aligned inside CR_ELRANGE")?;
+        require(output & 15 == 0, "EGETKEY: RCX is not 16 byte aligned")?;
+        require(inside.contains(output), "EGETKEY: RCX is not within CR_ELRANGE")?;
         let output_address = self.operand(memory, inside, output, Access::Write)?;
         let mut bytes = [0; size_of::<KeyRequest>()];
         memory.read(request_address, &mut bytes);
-        let Ok(request) = KeyRequest::parse(&bytes) else {
-            return Ok(general_protection("EGETKEY: KEYREQUEST is cut off")?);
-        };
+        let request: KeyRequest = zerocopy::transmute!(bytes);
         require(request.reserved_is_zero(), "EGETKEY: a reserved field of KEYREQUEST is not 0")?;
         let enclave = self.secs_entry(inside.secs)?;
         let policy = KeyPolicy::from_bits_truncate(request.key_policy);
         let kss = enclave.secs.attributes.has(AttributesFlags::KSS);
-        let uses_kss = policy.intersects(KeyPolicy::NEEDS_KSS) || request.config_svn > 0;
-        require(kss || !uses_kss, "EGETKEY: KEYPOLICY or CONFIGSVN without KSS")?;
+        require(kss || !policy.intersects(KeyPolicy::NEEDS_KSS), "EGETKEY: KEYPOLICY without KSS")?;
+        require(kss || request.config_svn == 0, "EGETKEY: CONFIGSVN without KSS")?;
         let dependencies = self.key_dependencies(enclave, &request, policy)?;
         let key = dependencies.derive(&self.fuses.root_key);
         memory.write(output_address, &key);
@@ -138,12 +136,12 @@ impl Processor {
         request: &KeyRequest,
         policy: KeyPolicy,
     ) -> Result<KeyDependencies, LeafError> {
-        match KeyName::from_number(request.key_name) {
-            Some(KeyName::Seal) => {
+        let name = KeyName::from_number(request.key_name);
+        match present_code(name, LeafError::InvalidKeyname, "EGETKEY: KEYNAME names no key")? {
+            KeyName::Seal => {
                 self.check_versions(enclave, request)?;
-                if request.config_svn > enclave.secs.config_svn {
-                    return Err(LeafError::InvalidIsvsvn);
-                }
+                let known = request.config_svn <= enclave.secs.config_svn;
+                require_code(known, LeafError::InvalidIsvsvn, "EGETKEY: CONFIGSVN is above the enclave's")?;
                 let mut it = self.seal_dependencies(KeyName::Seal, enclave, request, policy);
                 it.sgx_owner_epoch = self.fuses.owner_epoch;
                 it.key_id = request.key_id;
@@ -155,14 +153,16 @@ impl Processor {
                 }
                 Ok(it)
             }
-            Some(KeyName::Report) => {
+            KeyName::Report => {
                 let secs = &enclave.secs;
                 let key =
                     self.report_key(enclave.attributes(), &secs.mrenclave, secs.miscselect, &request.key_id);
                 Ok(key.with_configuration(&secs.config_id, secs.config_svn))
             }
-            Some(KeyName::EinitToken) => {
-                require_attribute(enclave, AttributesFlags::EINITTOKEN_KEY)?;
+            KeyName::EinitToken => {
+                let allowed = enclave.secs.attributes.has(AttributesFlags::EINITTOKEN_KEY);
+                let refusal = LeafError::InvalidAttribute;
+                require_code(allowed, refusal, "EGETKEY: EINITTOKEN_KEY without the attribute")?;
                 self.check_versions(enclave, request)?;
                 Ok(KeyDependencies {
                     sgx_owner_epoch: self.fuses.owner_epoch,
@@ -171,8 +171,10 @@ impl Processor {
                     ..provision_dependencies(KeyName::EinitToken, enclave, request)
                 })
             }
-            Some(KeyName::Provision) => {
-                require_attribute(enclave, AttributesFlags::PROVISION_KEY)?;
+            KeyName::Provision => {
+                let allowed = enclave.secs.attributes.has(AttributesFlags::PROVISION_KEY);
+                let refusal = LeafError::InvalidAttribute;
+                require_code(allowed, refusal, "EGETKEY: PROVISION_KEY without the attribute")?;
                 self.check_versions(enclave, request)?;
                 Ok(KeyDependencies {
                     attribute_mask: request.attribute_mask,
@@ -180,26 +182,24 @@ impl Processor {
                     ..provision_dependencies(KeyName::Provision, enclave, request)
                 })
             }
-            Some(KeyName::ProvisionSeal) => {
-                require_attribute(enclave, AttributesFlags::PROVISION_KEY)?;
+            KeyName::ProvisionSeal => {
+                let allowed = enclave.secs.attributes.has(AttributesFlags::PROVISION_KEY);
+                let refusal = LeafError::InvalidAttribute;
+                require_code(allowed, refusal, "EGETKEY: PROVISION_SEAL_KEY without the attribute")?;
                 self.check_versions(enclave, request)?;
                 let mut it = self.seal_dependencies(KeyName::ProvisionSeal, enclave, request, policy);
                 it.mrsigner = enclave.secs.mrsigner;
                 Ok(it)
             }
-            None => Err(LeafError::InvalidKeyname),
         }
     }
 
     /// "CPUSVN is beyond current CPU configuration", "ISVSVN > TMP_CURRENTSECS.ISVSVN".
     fn check_versions(&self, enclave: &Enclave, request: &KeyRequest) -> Result<(), LeafError> {
-        if is_beyond(&request.cpusvn, &self.fuses.cpusvn) {
-            return Err(LeafError::InvalidCpusvn);
-        }
-        if request.isv_svn > enclave.secs.isv_svn {
-            return Err(LeafError::InvalidIsvsvn);
-        }
-        Ok(())
+        let current = !is_beyond(&request.cpusvn, &self.fuses.cpusvn);
+        require_code(current, LeafError::InvalidCpusvn, "EGETKEY: CPUSVN is beyond the current")?;
+        let known = request.isv_svn <= enclave.secs.isv_svn;
+        require_code(known, LeafError::InvalidIsvsvn, "EGETKEY: ISVSVN is above the enclave's")
     }
 
     /// What SEAL_KEY and PROVISION_SEAL_KEY have in common.
@@ -266,8 +266,4 @@ fn provision_dependencies(name: KeyName, enclave: &Enclave, request: &KeyRequest
 fn masked_attributes(enclave: &Enclave, request: &KeyRequest) -> Attributes {
     let mask = Attributes { flags: request.attribute_mask.flags | 3, xfrm: request.attribute_mask.xfrm };
     enclave.attributes().masked(mask)
-}
-
-fn require_attribute(enclave: &Enclave, attribute: AttributesFlags) -> Result<(), LeafError> {
-    if enclave.secs.attributes.has(attribute) { Ok(()) } else { Err(LeafError::InvalidAttribute) }
 }

@@ -2,9 +2,10 @@
 
 use casemate_sgx::{Fault, LeafError, PageType, SecInfo, SecInfoFlags, SgxError};
 
+use crate::check::{present, require, require_code, require_page};
 use crate::epcm::{EpcmEntry, EpcmFlags, from_permissions};
 use crate::memory::Memory;
-use crate::processor::{PAGE, Processor, general_protection, is_page_aligned, require, require_page};
+use crate::processor::{PAGE, Processor, is_page_aligned};
 
 impl Processor {
     /// ENCLS[EAUG]: adds a zeroed page that waits for EACCEPT. PAGEINFO.SRCPGE and SECINFO are 0.
@@ -28,13 +29,14 @@ impl Processor {
         page: u64,
     ) -> Result<(), Fault> {
         require(is_page_aligned(page), "EAUG: RCX is not 4 KiB aligned")?;
-        let aligned = is_page_aligned(secs_page) && is_page_aligned(linear);
-        require(aligned, "EAUG: PAGEINFO.SECS or LINADDR is not 4 KiB aligned")?;
+        require(is_page_aligned(secs_page), "EAUG: PAGEINFO.SECS is not 4 KiB aligned")?;
+        require(is_page_aligned(linear), "EAUG: PAGEINFO.LINADDR is not 4 KiB aligned")?;
         require_page(!self.epcm.overlaps(page, length), page, "EAUG: EPCM.VALID is not 0")?;
         let enclave = self.secs_entry(secs_page)?;
         require(enclave.initialised, "EAUG: the enclave is not initialised")?;
         let ends_inside = linear.checked_add(length - 1).is_some_and(|last| enclave.contains(last));
-        require(enclave.contains(linear) && ends_inside, "EAUG: LINADDR is outside the enclave")?;
+        require(enclave.contains(linear), "EAUG: LINADDR is outside the enclave")?;
+        require(ends_inside, "EAUG: a range of pages ends outside the enclave")?;
         memory.zero(page, length);
         let entry = EpcmEntry {
             page_type: PageType::Reg,
@@ -62,16 +64,15 @@ impl Processor {
         length: u64,
     ) -> Result<(), SgxError> {
         require(is_page_aligned(first), "EMODPR: RCX is not 4 KiB aligned")?;
-        let Some(flags) = secinfo.checked_flags() else {
-            return Ok(general_protection("EMODPR: SECINFO is reserved")?);
-        };
+        let flags = present(secinfo.checked_flags(), "EMODPR: SECINFO is reserved")?;
         let write_only = flags.contains(SecInfoFlags::W) && !flags.contains(SecInfoFlags::R);
         require(!write_only, "EMODPR: SECINFO has W without R")?;
         let lost = EpcmFlags::R.union(EpcmFlags::W).union(EpcmFlags::X).difference(from_permissions(flags));
-        self.each_run(first, length, invalid, |processor, page, like, mut entry| {
-            if entry.flags.intersects(EpcmFlags::PENDING | EpcmFlags::MODIFIED) {
-                return Err(LeafError::PageNotModifiable.into());
-            }
+        self.each_run(first, length, "EMODPR: EPCM.VALID is 0", |processor, page, like, mut entry| {
+            let pending = entry.flags.contains(EpcmFlags::PENDING);
+            require_code(!pending, LeafError::PageNotModifiable, "EMODPR: EPCM.PENDING = 1")?;
+            let modified = entry.flags.contains(EpcmFlags::MODIFIED);
+            require_code(!modified, LeafError::PageNotModifiable, "EMODPR: EPCM.MODIFIED = 1")?;
             require_page(entry.page_type == PageType::Reg, page, "EMODPR: EPCM.PT is not PT_REG")?;
             entry.flags = entry.flags.difference(lost) | EpcmFlags::PR;
             processor.modify(memory, page, like, entry)
@@ -92,17 +93,18 @@ impl Processor {
         length: u64,
     ) -> Result<(), SgxError> {
         require(is_page_aligned(first), "EMODT: RCX is not 4 KiB aligned")?;
-        let page_type = match secinfo.checked_flags().map(SecInfoFlags::page_type) {
-            Some(Some(page_type @ (PageType::Tcs | PageType::Trim))) => page_type,
-            _ => return Ok(general_protection("EMODT: SECINFO is reserved, or not PT_TCS or PT_TRIM")?),
-        };
-        self.each_run(first, length, invalid, |processor, page, like, mut entry| {
+        let flags = present(secinfo.checked_flags(), "EMODT: SECINFO is reserved")?;
+        let page_type =
+            flags.page_type().filter(|page_type| matches!(page_type, PageType::Tcs | PageType::Trim));
+        let page_type = present(page_type, "EMODT: SECINFO.PT is not PT_TCS or PT_TRIM")?;
+        self.each_run(first, length, "EMODT: EPCM.VALID is 0", |processor, page, like, mut entry| {
             let allowed = entry.page_type == PageType::Reg
                 || (entry.page_type == PageType::Tcs && page_type == PageType::Trim);
             require_page(allowed, page, "EMODT: EPCM.PT does not allow this change")?;
-            if entry.flags.intersects(EpcmFlags::PENDING | EpcmFlags::MODIFIED) {
-                return Err(LeafError::PageNotModifiable.into());
-            }
+            let pending = entry.flags.contains(EpcmFlags::PENDING);
+            require_code(!pending, LeafError::PageNotModifiable, "EMODT: EPCM.PENDING = 1")?;
+            let modified = entry.flags.contains(EpcmFlags::MODIFIED);
+            require_code(!modified, LeafError::PageNotModifiable, "EMODT: EPCM.MODIFIED = 1")?;
             entry.flags = EpcmFlags::MODIFIED;
             entry.page_type = page_type;
             processor.modify(memory, page, like, entry)
@@ -118,7 +120,7 @@ impl Processor {
         mut entry: EpcmEntry,
     ) -> Result<(), SgxError> {
         let initialised = self.enclaves.get(&entry.secs).is_some_and(|enclave| enclave.initialised);
-        require(initialised, "SECS.ATTRIBUTES.INIT = 0")?;
+        require(initialised, "EMODPR or EMODT: SECS.ATTRIBUTES.INIT = 0")?;
         entry.epoch = self.secs_entry(entry.secs)?.epoch;
         let before = self.epcm.get(page).map(|before| before.access());
         self.epcm.update(page, length, |changed| *changed = entry);
@@ -133,9 +135,8 @@ impl Processor {
     pub fn etrack(&mut self, secs_page: u64) -> Result<(), SgxError> {
         require(is_page_aligned(secs_page), "ETRACK: RCX is not 4 KiB aligned")?;
         let epoch = self.secs_entry(secs_page)?.epoch;
-        if self.threads_of(secs_page).any(|thread| thread.active && thread.entry_epoch < epoch) {
-            return Err(LeafError::PrevTrkIncmpl.into());
-        }
+        let complete = !self.threads_of(secs_page).any(|thread| thread.active && thread.entry_epoch < epoch);
+        require_code(complete, LeafError::PrevTrkIncmpl, "ETRACK: the previous cycle is not complete")?;
         self.enclave(secs_page)?.epoch += 1;
         Ok(())
     }
@@ -158,8 +159,4 @@ impl Processor {
         enclave.epoch > entry.epoch
             && !self.threads_of(entry.secs).any(|thread| thread.active && thread.entry_epoch <= entry.epoch)
     }
-}
-
-fn invalid(page: u64) -> SgxError {
-    Fault::Page(page, "EPCM.VALID is 0").into()
 }

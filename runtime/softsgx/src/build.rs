@@ -5,34 +5,29 @@ use alloc::boxed::Box;
 use casemate_sgx::measure::EXTEND_SIZE;
 use casemate_sgx::{
     AttributesFlags, EinitToken, FRAME_EXTRA_SIZE, Fault, KeyDependencies, KeyName, LeafError, MiscSelect,
-    PAGE_SIZE, PageType, SecInfo, SecInfoFlags, Secs, SgxError, SigStruct, SigStructError, Tcs, Xfrm, cmac,
-    keys_equal, xsave_size,
+    PAGE_SIZE, PageType, SecInfo, SecInfoFlags, Secs, SgxError, SigStruct, Tcs, Xfrm, cmac, keys_equal,
+    xsave_size,
 };
 use zerocopy::IntoBytes;
 
 use crate::attest::is_beyond;
+use crate::check::{present, present_page, require, require_code, require_page};
 use crate::epcm::{EpcmEntry, EpcmFlags, from_permissions};
 use crate::logical::is_canonical;
 use crate::memory::Memory;
-use crate::processor::{
-    Enclave, PAGE, PageOperands, Processor, ThreadControl, general_protection, is_page_aligned, require,
-    require_page,
-};
+use crate::processor::{Enclave, PAGE, PageOperands, Processor, ThreadControl, is_page_aligned};
 
 impl Processor {
     /// ENCLS[ECREATE]: makes the SECS at this EPC page from the source page.
     pub fn ecreate(&mut self, operands: &PageOperands<'_>, secs_page: u64) -> Result<(), Fault> {
         require(is_page_aligned(secs_page), "ECREATE: RCX is not 4 KiB aligned")?;
-        require(operands.linaddr == 0 && operands.secs == 0, "ECREATE: PAGEINFO.LINADDR or SECS is not 0")?;
-        let flags = operands.secinfo.checked_flags();
-        let is_secs = flags.and_then(SecInfoFlags::page_type) == Some(PageType::Secs);
-        require(is_secs, "ECREATE: SECINFO is reserved or not PT_SECS")?;
+        require(operands.linaddr == 0, "ECREATE: PAGEINFO.LINADDR is not 0")?;
+        require(operands.secs == 0, "ECREATE: PAGEINFO.SECS is not 0")?;
+        let flags = present(operands.secinfo.checked_flags(), "ECREATE: SECINFO is reserved")?;
+        require(flags.page_type() == Some(PageType::Secs), "ECREATE: SECINFO.PT is not PT_SECS")?;
         require_page(self.epcm.get(secs_page).is_none(), secs_page, "ECREATE: EPCM.VALID = 1")?;
         let source = operands.source.unwrap_or(&[0; PAGE_SIZE]);
-        let mut secs = Box::new(
-            Secs::parse(source)
-                .map_err(|_| Fault::GeneralProtection("ECREATE: the source page is cut off"))?,
-        );
+        let mut secs = Box::new(zerocopy::transmute!(*source));
         self.check_secs(&secs)?;
         // "Clear to Uninitialized": the fields that EINIT sets.
         secs.mrenclave = [0; 32];
@@ -55,8 +50,9 @@ impl Processor {
     fn check_secs(&self, secs: &Secs) -> Result<(), Fault> {
         let xfrm = secs.attributes.xfrm;
         require(xfrm & 3 == 3, "ECREATE: XFRM lacks x87 or SSE")?;
+        require(Xfrm::is_legal(xfrm), "ECREATE: XFRM is illegal")?;
         let supported = Xfrm::from_bits(xfrm).is_some_and(|xfrm| self.configuration.xcr0.contains(xfrm));
-        require(Xfrm::is_legal(xfrm) && supported, "ECREATE: XFRM is illegal")?;
+        require(supported, "ECREATE: XFRM is not a subset of XCR0")?;
         let misc = MiscSelect::from_bits(secs.miscselect);
         let misc_supported = misc.is_some_and(|misc| self.configuration.miscselect.contains(misc));
         require(misc_supported, "ECREATE: MISCSELECT is not supported")?;
@@ -69,17 +65,15 @@ impl Processor {
         require(is_64_bit || secs.base >> 32 == 0, "ECREATE: BASEADDR is above 4 GiB")?;
         let power = if is_64_bit { self.configuration.max_size_power } else { 31 };
         require(secs.size < 1 << power, "ECREATE: SIZE is too large")?;
-        require(
-            secs.size >= 8192 && secs.size.is_power_of_two(),
-            "ECREATE: SIZE is not a power of two above 8191",
-        )?;
+        require(secs.size >= 8192, "ECREATE: SIZE is below 8192")?;
+        require(secs.size.is_power_of_two(), "ECREATE: SIZE is not a power of two")?;
         require(secs.base & (secs.size - 1) == 0, "ECREATE: BASEADDR is not aligned to SIZE")?;
         let unsupported = secs.attributes.flags & !self.configuration.attributes.bits();
         require(unsupported == 0, "ECREATE: ATTRIBUTES has unsupported flags")?;
         require(secs.reserved_is_zero(), "ECREATE: a reserved field of the SECS is not 0")?;
-        let configured = secs.config_id != [0; 64] || secs.config_svn != 0;
         let kss = secs.attributes.has(AttributesFlags::KSS);
-        require(kss || !configured, "ECREATE: CONFIGID or CONFIGSVN without KSS")
+        require(kss || secs.config_id == [0; 64], "ECREATE: CONFIGID without KSS")?;
+        require(kss || secs.config_svn == 0, "ECREATE: CONFIGSVN without KSS")
     }
 
     /// ENCLS[EADD]: adds a page and measures its place, type and permissions.
@@ -105,15 +99,12 @@ impl Processor {
     ) -> Result<(), Fault> {
         let linear = operands.linaddr;
         require(is_page_aligned(page), "EADD: RCX is not 4 KiB aligned")?;
-        let aligned = is_page_aligned(operands.secs) && is_page_aligned(linear);
-        require(aligned, "EADD: PAGEINFO.SECS or LINADDR is not 4 KiB aligned")?;
-        let Some(mut flags) = operands.secinfo.checked_flags() else {
-            return general_protection("EADD: SECINFO is reserved");
-        };
-        let page_type = match flags.page_type() {
-            Some(page_type @ (PageType::Reg | PageType::Tcs)) => page_type,
-            _ => return general_protection("EADD: SECINFO.PT is not PT_REG or PT_TCS"),
-        };
+        require(is_page_aligned(operands.secs), "EADD: PAGEINFO.SECS is not 4 KiB aligned")?;
+        require(is_page_aligned(linear), "EADD: PAGEINFO.LINADDR is not 4 KiB aligned")?;
+        let mut flags = present(operands.secinfo.checked_flags(), "EADD: SECINFO is reserved")?;
+        let page_type =
+            flags.page_type().filter(|page_type| matches!(page_type, PageType::Reg | PageType::Tcs));
+        let page_type = present(page_type, "EADD: SECINFO.PT is not PT_REG or PT_TCS")?;
         require_page(self.epcm.get(page).is_none(), page, "EADD: EPCM.VALID is not 0")?;
         self.secs_entry(operands.secs)?;
         let mut tcs = None;
@@ -126,8 +117,8 @@ impl Processor {
         let enclave = self.enclave(operands.secs)?;
         if let Some(tcs) = &tcs {
             let is_64_bit = enclave.secs.attributes.has(AttributesFlags::MODE64BIT);
-            let limits = tcs.fslimit & 0xfff == 0xfff && tcs.gslimit & 0xfff == 0xfff;
-            require(is_64_bit || limits, "EADD: FSLIMIT or GSLIMIT is not 4 KiB aligned")?;
+            require(is_64_bit || tcs.fslimit & 0xfff == 0xfff, "EADD: FSLIMIT is not 4 KiB aligned")?;
+            require(is_64_bit || tcs.gslimit & 0xfff == 0xfff, "EADD: GSLIMIT is not 4 KiB aligned")?;
         }
         require(enclave.contains(linear), "EADD: LINADDR is outside the enclave")?;
         require(!enclave.initialised, "EADD: the enclave is initialised")?;
@@ -160,7 +151,7 @@ impl Processor {
         require(is_page_aligned(secs_page), "EEXTEND: RBX is not 4 KiB aligned")?;
         require(address & (EXTEND_SIZE as u64 - 1) == 0, "EEXTEND: RCX is not 256 byte aligned")?;
         let page = address & !(PAGE - 1);
-        let entry = self.epcm.get(page).ok_or(Fault::Page(address, "EEXTEND: EPCM.VALID = 0"))?;
+        let entry = present_page(self.epcm.get(page), address, "EEXTEND: EPCM.VALID = 0")?;
         let measurable = matches!(entry.page_type, PageType::Reg | PageType::Tcs);
         require_page(measurable, address, "EEXTEND: EPCM.PT is not PT_REG or PT_TCS")?;
         require(entry.secs == secs_page, "EEXTEND: RBX is not the page's SECS")?;
@@ -187,43 +178,36 @@ impl Processor {
         token: &EinitToken,
     ) -> Result<(), SgxError> {
         require(is_page_aligned(secs_page), "EINIT: RCX is not 4 KiB aligned")?;
-        match sigstruct.verify() {
-            Ok(()) => {}
-            Err(SigStructError::Format(_)) => return Err(LeafError::InvalidSigStruct.into()),
-            Err(SigStructError::Signature) => return Err(LeafError::InvalidSignature.into()),
-        }
+        let format = sigstruct.check_format();
+        require_code(format.is_ok(), LeafError::InvalidSigStruct, "EINIT: the form of SIGSTRUCT")?;
+        let signature = sigstruct.check_signature();
+        require_code(signature.is_ok(), LeafError::InvalidSignature, "EINIT: the signature of SIGSTRUCT")?;
         let enclave = self.secs_entry(secs_page)?;
         require(!enclave.initialised, "EINIT: the enclave is initialised")?;
         let secs = &enclave.secs;
         let kss = secs.attributes.has(AttributesFlags::KSS);
-        let needs_kss = sigstruct.isv_family_id != [0; 16] || sigstruct.isv_ext_prod_id != [0; 16];
-        if needs_kss && !kss {
-            return Err(LeafError::InvalidSigStruct.into());
-        }
+        let family = kss || sigstruct.isv_family_id == [0; 16];
+        require_code(family, LeafError::InvalidSigStruct, "EINIT: ISVFAMILYID without KSS")?;
+        let product = kss || sigstruct.isv_ext_prod_id == [0; 16];
+        require_code(product, LeafError::InvalidSigStruct, "EINIT: ISVEXTPRODID without KSS")?;
         let mrenclave = enclave.measurement.value();
-        if sigstruct.enclave_hash != mrenclave {
-            return Err(LeafError::InvalidMeasurement.into());
-        }
+        let measured = sigstruct.enclave_hash == mrenclave;
+        require_code(measured, LeafError::InvalidMeasurement, "EINIT: ENCLAVEHASH is not MRENCLAVE")?;
         let mrsigner = sigstruct.mr_signer();
+        let is_launch_key = mrsigner == self.launch_key_hash;
         // CONTROLLED_ATTRIBUTES is 20H: EINITTOKEN_KEY.
-        if secs.attributes.has(AttributesFlags::EINITTOKEN_KEY) && mrsigner != self.launch_key_hash {
-            return Err(LeafError::InvalidAttribute.into());
-        }
+        let controlled = is_launch_key || !secs.attributes.has(AttributesFlags::EINITTOKEN_KEY);
+        require_code(controlled, LeafError::InvalidAttribute, "EINIT: EINITTOKEN_KEY of another signer")?;
         let mask = sigstruct.attribute_mask;
-        if secs.attributes.masked(mask) != sigstruct.attributes.masked(mask) {
-            return Err(LeafError::InvalidAttribute.into());
-        }
-        if secs.miscselect & sigstruct.miscmask != sigstruct.miscselect & sigstruct.miscmask {
-            return Err(LeafError::InvalidAttribute.into());
-        }
+        let attributes = secs.attributes.masked(mask) == sigstruct.attributes.masked(mask);
+        require_code(attributes, LeafError::InvalidAttribute, "EINIT: ATTRIBUTES are not the signed ones")?;
+        let misc = secs.miscselect & sigstruct.miscmask == sigstruct.miscselect & sigstruct.miscmask;
+        require_code(misc, LeafError::InvalidAttribute, "EINIT: MISCSELECT is not the signed one")?;
         // CET_ATTRIBUTES of the SECS are 0 here: its byte is reserved.
-        if sigstruct.cet_attributes & sigstruct.cet_attributes_mask != 0 {
-            return Err(LeafError::InvalidAttribute.into());
-        }
+        let cet = sigstruct.cet_attributes & sigstruct.cet_attributes_mask == 0;
+        require_code(cet, LeafError::InvalidAttribute, "EINIT: CET_ATTRIBUTES are not the signed ones")?;
         if token.valid & 1 == 0 {
-            if mrsigner != self.launch_key_hash {
-                return Err(LeafError::InvalidEinitToken.into());
-            }
+            require_code(is_launch_key, LeafError::InvalidEinitToken, "EINIT: no token, and another signer")?;
         } else {
             self.check_token(token, secs, &mrenclave, &mrsigner)?;
         }
@@ -246,16 +230,13 @@ impl Processor {
         mrenclave: &[u8; 32],
         mrsigner: &[u8; 32],
     ) -> Result<(), LeafError> {
+        let invalid = LeafError::InvalidEinitToken;
         let debug_launch = token.masked_attributes_le.has(AttributesFlags::DEBUG);
-        if debug_launch && !secs.attributes.has(AttributesFlags::DEBUG) {
-            return Err(LeafError::InvalidEinitToken);
-        }
-        if !token.reserved_is_zero() {
-            return Err(LeafError::InvalidEinitToken);
-        }
-        if is_beyond(&token.cpusvn_le, &self.fuses.cpusvn) {
-            return Err(LeafError::InvalidCpusvn);
-        }
+        let debug = !debug_launch || secs.attributes.has(AttributesFlags::DEBUG);
+        require_code(debug, invalid, "EINIT: the token of a debug launch enclave")?;
+        require_code(token.reserved_is_zero(), invalid, "EINIT: a reserved field of the token is not 0")?;
+        let current = !is_beyond(&token.cpusvn_le, &self.fuses.cpusvn);
+        require_code(current, LeafError::InvalidCpusvn, "EINIT: the token's CPUSVN is beyond the current")?;
         let dependencies = KeyDependencies {
             isv_prod_id: token.isv_prod_id_le,
             isv_svn: token.isv_svn_le,
@@ -269,17 +250,15 @@ impl Processor {
             ..KeyDependencies::new(KeyName::EinitToken)
         };
         let key = dependencies.derive(&self.fuses.root_key);
-        if !keys_equal(&token.mac, &cmac(&key, &token.as_bytes()[..192])) {
-            return Err(LeafError::InvalidEinitToken);
-        }
-        if token.mrenclave != *mrenclave || token.mrsigner != *mrsigner {
-            return Err(LeafError::InvalidMeasurement);
-        }
+        let genuine = keys_equal(&token.mac, &cmac(&key, &token.as_bytes()[..192]));
+        require_code(genuine, invalid, "EINIT: the token's MAC")?;
+        let measured = token.mrenclave == *mrenclave;
+        require_code(measured, LeafError::InvalidMeasurement, "EINIT: the token's MRENCLAVE")?;
+        let signer = token.mrsigner == *mrsigner;
+        require_code(signer, LeafError::InvalidMeasurement, "EINIT: the token's MRSIGNER")?;
         // The manual's SGX_INVALID_EINIT_ATTRIBUTE has no number in its table of codes.
-        if token.attributes != secs.attributes {
-            return Err(LeafError::InvalidAttribute);
-        }
-        Ok(())
+        let attributes = token.attributes == secs.attributes;
+        require_code(attributes, LeafError::InvalidAttribute, "EINIT: the token's ATTRIBUTES")
     }
 
     /// ENCLS[EREMOVE]: takes a page out of its enclave.
@@ -292,16 +271,14 @@ impl Processor {
             return Ok(());
         }
         if entry.page_type == PageType::Secs {
-            if self.enclaves.get(&page).is_some_and(|enclave| enclave.children != 0) {
-                return Err(LeafError::ChildPresent.into());
-            }
+            let empty = self.enclaves.get(&page).is_none_or(|enclave| enclave.children == 0);
+            require_code(empty, LeafError::ChildPresent, "EREMOVE: the SECS still has pages")?;
             self.enclaves.remove(&page);
             self.epcm.remove(page, PAGE);
             return Ok(());
         }
-        if self.is_active(entry.secs) {
-            return Err(LeafError::EnclaveAct.into());
-        }
+        let idle = !self.is_active(entry.secs);
+        require_code(idle, LeafError::EnclaveAct, "EREMOVE: a thread is inside")?;
         self.invalidate(memory, page, PAGE, &entry);
         Ok(())
     }
@@ -313,11 +290,8 @@ impl Processor {
         first: u64,
         length: u64,
     ) -> Result<(), SgxError> {
-        let refused = |page| Fault::Page(page, "only a page accepted as PT_TRIM can be removed").into();
-        self.each_run(first, length, refused, |processor, page, like, entry| {
-            if !is_trimmed(&entry) {
-                return Err(refused(page));
-            }
+        self.each_run(first, length, "removal: EPCM.VALID is 0", |processor, page, like, entry| {
+            require_page(is_trimmed(&entry), page, "removal: the page was not accepted as PT_TRIM")?;
             processor.invalidate(memory, page, like, &entry);
             Ok(())
         })
@@ -331,7 +305,7 @@ fn is_trimmed(entry: &EpcmEntry) -> bool {
 
 /// A TCS from a page, with EADD's and EACCEPT's first check.
 pub(crate) fn parse_tcs(page: &[u8; PAGE_SIZE]) -> Result<Box<Tcs>, Fault> {
-    let tcs = Tcs::parse(page).map_err(|_| Fault::GeneralProtection("TCS: the page is cut off"))?;
+    let tcs: Box<Tcs> = Box::new(zerocopy::transmute!(*page));
     require(tcs.reserved_is_zero(), "TCS: a reserved field is not 0")?;
-    Ok(Box::new(tcs))
+    Ok(tcs)
 }

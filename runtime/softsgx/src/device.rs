@@ -59,7 +59,8 @@ impl<M: Memory> SoftDevice<M> {
     #[must_use]
     pub fn is_enclu(&self, rip: u64) -> bool {
         let mut code = [0; ENCLU.len()];
-        for (address, byte) in (rip..).zip(&mut code) {
+        for (offset, byte) in (0..).zip(&mut code) {
+            let address = rip.wrapping_add(offset);
             let page = address & !(PAGE - 1);
             let access = self.processor.epcm_entry(page).map(|entry| entry.access());
             let wanted = SecInfoFlags::R | SecInfoFlags::X;
@@ -76,9 +77,8 @@ impl<M: Memory> SoftDevice<M> {
     /// Gives access to pages anew as the EPCM has it, where the memory has reasons of its own to refuse some.
     pub fn set_access(&mut self, offset: u64, length: u64) {
         let memory = &mut self.memory;
-        let _ = self.processor.each_run(self.base + offset, length, drop, |_, page, like, entry| {
+        self.processor.each_valid(self.base + offset, length, |page, like, entry| {
             memory.protect(page, like, entry.access());
-            Ok(())
         });
     }
 

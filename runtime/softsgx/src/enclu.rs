@@ -2,6 +2,7 @@
 
 use casemate_sgx::{Fault, SgxError};
 
+use crate::check::present;
 use crate::logical::{AF, CF, LogicalProcessor, OF, PF, Registers, SF, ZF};
 use crate::memory::Memory;
 use crate::processor::Processor;
@@ -82,8 +83,8 @@ impl Processor {
         registers: &mut Registers,
         extended: &mut XsaveArea,
     ) -> Result<Flow, Fault> {
-        let leaf = Leaf::from_number(registers.rax as u32)
-            .ok_or(Fault::GeneralProtection("ENCLU: EAX is no leaf function of this processor"))?;
+        let leaf = Leaf::from_number(registers.rax as u32);
+        let leaf = present(leaf, "ENCLU: EAX is no leaf function of this processor")?;
         let (rbx, rcx, rdx) = (registers.rbx, registers.rcx, registers.rdx);
         let outcome = match leaf {
             Leaf::Eenter => return self.eenter(memory, logical, registers).map(|()| Flow::Entered),
@@ -133,7 +134,7 @@ impl Processor {
                 Some(Leaf::Eacceptcopy) => {
                     self.eacceptcopy_like(memory, logical, secinfo, page, registers.rdx, left)
                 }
-                _ => return Err(Fault::GeneralProtection("ENCLU: this leaf takes no range")),
+                _ => return present(None, "ENCLU: this leaf takes no range"),
             };
             finish(registers, outcome.map(drop))?;
             let Ok(done) = outcome else { return Ok(()) };

@@ -3,13 +3,14 @@
 use casemate_sgx::{AttributesFlags, Fault, GprSgx, PageType, Tcs, TcsFlags, Xfrm};
 use zerocopy::{FromBytes, IntoBytes};
 
+use crate::check::{kept, present_page, require, require_page};
 use crate::enclu::ENCLU_LENGTH;
 use crate::epcm::EpcmFlags;
 use crate::logical::{
     AC, AF, CF, DF, ID, IF, Inside, LogicalProcessor, NT, OF, PF, RF, Registers, SF, TF, ZF, is_canonical,
 };
 use crate::memory::Memory;
-use crate::processor::{Enclave, PAGE, Processor, is_page_aligned, require, require_page};
+use crate::processor::{Enclave, PAGE, Processor, is_page_aligned};
 use crate::xsave::{MAX_FRAME_PAGES, XsaveArea, is_restorable};
 
 /// What the checks that EENTER and ERESUME share found.
@@ -32,7 +33,8 @@ impl Processor {
         let (tcs_page, secs_page) = self.check_tcs_page(memory, registers)?;
         let (tcs, enclave) = self.check_tcs(tcs_page, secs_page)?;
         let (fs_base, gs_base) = segment_bases(tcs, enclave);
-        require(is_canonical(fs_base) && is_canonical(gs_base), "EENTER: FS or GS base is not canonical")?;
+        require(is_canonical(fs_base), "EENTER: FS base is not canonical")?;
+        require(is_canonical(gs_base), "EENTER: GS base is not canonical")?;
         check_mode(tcs, enclave, self.configuration.xcr0)?;
         require(tcs.cssa < tcs.nssa, "EENTER: TCS.CSSA is not below TCS.NSSA")?;
         let ssa = frame_address(tcs, enclave, tcs.cssa);
@@ -73,8 +75,8 @@ impl Processor {
         let (frame, gpr) = self.ssa_frame(memory, secs_page, enclave, ssa)?;
         let saved = read_gpr(memory, gpr);
         require(is_canonical(saved.rip), "ERESUME: the target is not canonical")?;
-        let canonical = is_canonical(saved.fsbase) && is_canonical(saved.gsbase);
-        require(canonical, "ERESUME: FS or GS base is not canonical")?;
+        require(is_canonical(saved.fsbase), "ERESUME: FS base is not canonical")?;
+        require(is_canonical(saved.gsbase), "ERESUME: GS base is not canonical")?;
         let active = self.threads.get(&tcs_page).is_none_or(|thread| thread.active);
         require(!active, "ERESUME: TCS.STATE is ACTIVE")?;
         extended.fill(0);
@@ -94,24 +96,23 @@ impl Processor {
     fn check_tcs_page(&self, memory: &impl Memory, registers: &Registers) -> Result<(u64, u64), Fault> {
         let linear = registers.rbx;
         require(is_page_aligned(linear), "TCS: RBX is not 4 KiB aligned")?;
-        let page =
-            memory.resolve(linear).ok_or(Fault::Page(linear, "TCS: RBX does not resolve to the EPC"))?;
+        let page = present_page(memory.resolve(linear), linear, "TCS: RBX does not resolve to the EPC")?;
         require(is_canonical(registers.rcx), "TCS: AEP is not canonical")?;
-        let entry = self.epcm.get(page).ok_or(Fault::Page(linear, "TCS: EPCM.VALID = 0"))?;
-        let here = entry.enclave_address == linear && entry.page_type == PageType::Tcs;
-        require_page(here, linear, "TCS: EPCM.ENCLAVEADDRESS or EPCM.PT")?;
-        let changing = entry.flags.intersects(EpcmFlags::PENDING | EpcmFlags::MODIFIED);
-        require_page(!changing, linear, "TCS: EPCM.PENDING or EPCM.MODIFIED = 1")?;
+        let entry = present_page(self.epcm.get(page), linear, "TCS: EPCM.VALID = 0")?;
+        require_page(entry.enclave_address == linear, linear, "TCS: EPCM.ENCLAVEADDRESS is not RBX")?;
+        require_page(entry.page_type == PageType::Tcs, linear, "TCS: EPCM.PT is not PT_TCS")?;
+        // "EPCM(DS:RBX).PENDING = 1": only EAUG makes pending pages, of PT_REG; a TCS is never one.
+        require_page(!entry.flags.contains(EpcmFlags::MODIFIED), linear, "TCS: EPCM.MODIFIED = 1")?;
         Ok((page, entry.secs))
     }
 
     /// The checks of the TCS's fields up to FS and GS.
     fn check_tcs(&self, tcs_page: u64, secs_page: u64) -> Result<(&Tcs, &Enclave), Fault> {
-        let thread = self.threads.get(&tcs_page).ok_or(Fault::Page(tcs_page, "TCS: not valid"))?;
+        let thread = kept(self.threads.get(&tcs_page), tcs_page)?;
         let tcs = &*thread.tcs;
         require(is_page_aligned(tcs.ossa), "TCS: OSSA is not 4 KiB aligned")?;
-        let aligned = is_page_aligned(tcs.ofsbase) && is_page_aligned(tcs.ogsbase);
-        require(aligned, "TCS: OFSBASE or OGSBASE is not 4 KiB aligned")?;
+        require(is_page_aligned(tcs.ofsbase), "TCS: OFSBASE is not 4 KiB aligned")?;
+        require(is_page_aligned(tcs.ogsbase), "TCS: OGSBASE is not 4 KiB aligned")?;
         Ok((tcs, self.secs_entry(secs_page)?))
     }
 
@@ -124,9 +125,8 @@ impl Processor {
     ) -> Result<(), Fault> {
         let enclave = self.secs_entry(found.secs_page)?;
         let (base, size, epoch) = (enclave.secs.base, enclave.secs.size, enclave.epoch);
-        let thread =
-            self.threads.get_mut(&found.tcs_page).ok_or(Fault::Page(found.tcs_page, "TCS: not valid"))?;
-        require(!thread.active, "TCS.STATE is ACTIVE")?;
+        let thread = kept(self.threads.get_mut(&found.tcs_page), found.tcs_page)?;
+        require(!thread.active, "TCS: STATE is ACTIVE")?;
         thread.active = true;
         thread.entry_epoch = epoch;
         thread.tcs.aep = registers.rcx;

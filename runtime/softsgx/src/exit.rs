@@ -4,10 +4,11 @@ use casemate_sgx::{ExInfo, ExitInfo, Fault, GprSgx, MiscSelect, xsave_size};
 use zerocopy::IntoBytes;
 
 use crate::accept::inside;
+use crate::check::{kept, require};
 use crate::entry::read_gpr;
 use crate::logical::{AF, CF, LogicalProcessor, OF, PF, RF, Registers, SF, TF, ZF, is_canonical};
 use crate::memory::Memory;
-use crate::processor::{PAGE, Processor, require};
+use crate::processor::{PAGE, Processor};
 use crate::xsave::saved;
 
 /// What interrupts an enclave.
@@ -79,9 +80,7 @@ impl Processor {
         if exitinfo.is_valid() && miscselect.contains(MiscSelect::EXINFO) {
             write_exinfo(memory, inside.gpr, event);
         }
-        let Some(thread) = self.threads.get_mut(&inside.tcs) else {
-            return Err(Fault::Page(inside.tcs_linear, "AEX: the TCS is not valid"));
-        };
+        let thread = kept(self.threads.get_mut(&inside.tcs), inside.tcs)?;
         thread.tcs.cssa += 1;
         thread.active = false;
         // The flags that are cleared; the others stay.

@@ -20,6 +20,7 @@ mod accept;
 mod attest;
 mod augment;
 mod build;
+mod check;
 mod device;
 mod enclu;
 mod entry;
@@ -31,6 +32,7 @@ mod memory;
 mod processor;
 mod xsave;
 
+pub use check::BUSY;
 pub use device::SoftDevice;
 pub use enclu::{ENCLU_LENGTH, Flow, Leaf};
 pub use epcm::{EpcmEntry, EpcmFlags};

@@ -9,6 +9,7 @@ use casemate_sgx::{
 };
 use hashbrown::HashMap;
 
+use crate::check::{kept, present_page, require_page};
 use crate::epcm::{Epcm, EpcmEntry, EpcmFlags};
 use crate::fuses::Fuses;
 use crate::logical::Inside;
@@ -131,20 +132,6 @@ pub struct Processor {
     pub(crate) threads: HashMap<u64, ThreadControl>,
 }
 
-pub(crate) fn general_protection<T>(why: &'static str) -> Result<T, Fault> {
-    Err(Fault::GeneralProtection(why))
-}
-
-/// A condition that must hold, or #GP(0).
-pub(crate) fn require(good: bool, why: &'static str) -> Result<(), Fault> {
-    if good { Ok(()) } else { Err(Fault::GeneralProtection(why)) }
-}
-
-/// A condition that must hold, or #PF at this address.
-pub(crate) fn require_page(good: bool, address: u64, why: &'static str) -> Result<(), Fault> {
-    if good { Ok(()) } else { Err(Fault::Page(address, why)) }
-}
-
 pub(crate) fn is_page_aligned(address: u64) -> bool {
     address & (PAGE - 1) == 0
 }
@@ -173,6 +160,11 @@ impl Processor {
     /// WRMSR of IA32_SGXLEPUBKEYHASH0 to 3.
     pub fn set_launch_key_hash(&mut self, hash: [u8; 32]) {
         self.launch_key_hash = hash;
+    }
+
+    /// XSETBV of XCR0.
+    pub fn set_xcr0(&mut self, xcr0: Xfrm) {
+        self.configuration.xcr0 = xcr0;
     }
 
     /// Lets enclaves have ATTRIBUTES.PROVISIONKEY: what the kernel does for who may open `/dev/sgx_provision`.
@@ -206,34 +198,43 @@ impl Processor {
         memory.release(page, length);
     }
 
-    /// Does something to each part of a range of EPC pages that has like entries; a page that is not valid is `invalid`.
-    pub(crate) fn each_run<E>(
+    /// Does something to each part of a range of EPC pages that has like entries; the check that the pages are valid has this name.
+    pub(crate) fn each_run<E: From<Fault>>(
         &mut self,
         page: u64,
         length: u64,
-        invalid: impl Fn(u64) -> E,
+        valid: &'static str,
         mut leaf: impl FnMut(&mut Self, u64, u64, EpcmEntry) -> Result<(), E>,
     ) -> Result<(), E> {
         let mut done = 0;
         while done < length {
             let at = page + done;
-            let (entry, like) = self.epcm.like(at, length - done).ok_or_else(|| invalid(at))?;
+            let (entry, like) = present_page(self.epcm.like(at, length - done), at, valid)?;
             leaf(self, at, like, entry)?;
             done += like;
         }
         Ok(())
     }
 
+    /// Does something to each part of a range of EPC pages that has like entries, up to the first page that is not valid.
+    pub(crate) fn each_valid(&self, page: u64, length: u64, mut work: impl FnMut(u64, u64, EpcmEntry)) {
+        let mut done = 0;
+        while let Some((entry, like)) = self.epcm.like(page + done, length - done).filter(|_| done < length) {
+            work(page + done, like, entry);
+            done += like;
+        }
+    }
+
     /// "EPCM(DS:x).VALID = 0 or EPCM(DS:x).PT ≠ PT_SECS".
     pub(crate) fn secs_entry(&self, page: u64) -> Result<&Enclave, Fault> {
-        let entry = self.epcm.get(page).filter(|entry| entry.page_type == PageType::Secs);
-        require_page(entry.is_some(), page, "SECS: EPCM.VALID = 0 or EPCM.PT is not PT_SECS")?;
-        self.enclaves.get(&page).ok_or(Fault::Page(page, "SECS: not valid"))
+        let entry = present_page(self.epcm.get(page), page, "SECS: EPCM.VALID = 0")?;
+        require_page(entry.page_type == PageType::Secs, page, "SECS: EPCM.PT is not PT_SECS")?;
+        kept(self.enclaves.get(&page), page)
     }
 
     /// The enclave whose SECS was found valid before.
     pub(crate) fn enclave(&mut self, page: u64) -> Result<&mut Enclave, Fault> {
-        self.enclaves.get_mut(&page).ok_or(Fault::Page(page, "SECS: not valid"))
+        kept(self.enclaves.get_mut(&page), page)
     }
 
     /// Whether a thread is inside this enclave.
@@ -257,12 +258,11 @@ impl Processor {
     ) -> Result<u64, Fault> {
         let page = linear & !(PAGE - 1);
         let epc = self.regular_page(memory, inside.secs, page, linear)?;
-        let wanted = match access {
-            Access::Read => EpcmFlags::R,
-            Access::Write => EpcmFlags::W,
-        };
-        let allowed = self.epcm.get(epc).is_some_and(|entry| entry.flags.contains(wanted));
-        require_page(allowed, linear, "operand: EPCM.R = 0 or EPCM.W = 0")?;
+        let flags = self.epcm.get(epc).map_or(EpcmFlags::empty(), |entry| entry.flags);
+        match access {
+            Access::Read => require_page(flags.contains(EpcmFlags::R), linear, "operand: EPCM.R = 0"),
+            Access::Write => require_page(flags.contains(EpcmFlags::W), linear, "operand: EPCM.W = 0"),
+        }?;
         Ok(epc + (linear - page))
     }
 
@@ -274,13 +274,13 @@ impl Processor {
         page: u64,
         report: u64,
     ) -> Result<u64, Fault> {
-        let epc = memory.resolve(page).ok_or(Fault::Page(report, "does not resolve to an EPC page"))?;
-        let entry = self.epcm.get(epc).ok_or(Fault::Page(report, "EPCM.VALID = 0"))?;
-        require_page(entry.page_type == PageType::Reg, report, "EPCM.PT is not PT_REG")?;
-        require_page(entry.secs == secs, report, "EPCM.ENCLAVESECS is another enclave's")?;
-        require_page(!entry.flags.contains(EpcmFlags::PENDING), report, "EPCM.PENDING = 1")?;
-        require_page(!entry.flags.contains(EpcmFlags::MODIFIED), report, "EPCM.MODIFIED = 1")?;
-        require_page(entry.enclave_address == page, report, "EPCM.ENCLAVEADDRESS is another address")?;
+        let epc = present_page(memory.resolve(page), report, "page: does not resolve to an EPC page")?;
+        let entry = present_page(self.epcm.get(epc), report, "page: EPCM.VALID = 0")?;
+        require_page(!entry.flags.contains(EpcmFlags::PENDING), report, "page: EPCM.PENDING = 1")?;
+        require_page(!entry.flags.contains(EpcmFlags::MODIFIED), report, "page: EPCM.MODIFIED = 1")?;
+        require_page(entry.page_type == PageType::Reg, report, "page: EPCM.PT is not PT_REG")?;
+        require_page(entry.secs == secs, report, "page: EPCM.ENCLAVESECS is another enclave's")?;
+        require_page(entry.enclave_address == page, report, "page: EPCM.ENCLAVEADDRESS is another address")?;
         Ok(epc)
     }
 
@@ -295,9 +295,9 @@ impl Processor {
     ) -> Result<([u64; MAX_FRAME_PAGES], u64), Fault> {
         let read_write = |page: u64| {
             let epc = self.regular_page(memory, secs_page, page, page)?;
-            let allowed =
-                self.epcm.get(epc).is_some_and(|entry| entry.flags.contains(EpcmFlags::R | EpcmFlags::W));
-            require_page(allowed, page, "SSA: EPCM.R = 0 or EPCM.W = 0")?;
+            let flags = self.epcm.get(epc).map_or(EpcmFlags::empty(), |entry| entry.flags);
+            require_page(flags.contains(EpcmFlags::R), page, "SSA: EPCM.R = 0")?;
+            require_page(flags.contains(EpcmFlags::W), page, "SSA: EPCM.W = 0")?;
             Ok(epc)
         };
         let mut frame = [0; MAX_FRAME_PAGES];

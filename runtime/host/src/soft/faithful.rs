@@ -10,10 +10,10 @@ use core::mem::offset_of;
 use core::sync::atomic::{AtomicBool, Ordering::*};
 
 use casemate_sgx::Fault;
-use casemate_softsgx::{Flow, Leaf, MAX_XSAVE};
+use casemate_softsgx::{BUSY, Flow, Leaf, MAX_XSAVE};
 
 use super::device;
-use super::gate::{BUSY, Entry, Exit, yield_processor};
+use super::gate::{Entry, Exit, yield_processor};
 use super::interrupt::{Interruption, STAGE, put_state, raise, restore_extended, run_stage, state_of};
 use crate::arena::Thread;
 use crate::report::{EXIT_INTERNAL, fail};

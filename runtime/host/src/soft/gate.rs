@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
 use casemate_abi::{EXIT_DONE, EntryReason};
 use casemate_sgx::Fault;
 use casemate_sgx::layout::LayoutBlock;
-use casemate_softsgx::{ENCLU_LENGTH, Leaf, Registers};
+use casemate_softsgx::{BUSY, ENCLU_LENGTH, Leaf, Registers};
 use linux_raw_sys::general::__NR_sched_yield;
 
 use super::{device, faithful};
@@ -237,10 +237,7 @@ fn run(thread: &Thread, tcs: u64, mut words: [u64; 3]) -> i64 {
     }
 }
 
-/// Refusals of EENTER that a moment's patience mends: the TCS's last user is on its way out.
-pub(super) const BUSY: Fault = Fault::GeneralProtection("TCS.STATE is ACTIVE");
-
-/// Lets whoever is on the way out go on.
+/// Lets the last user of a busy TCS, who is on the way out, go on.
 pub(super) fn yield_processor() {
     // SAFETY: touches no memory.
     let _ = unsafe { sys::call(__NR_sched_yield, []) };

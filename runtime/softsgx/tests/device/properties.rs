@@ -1,12 +1,10 @@
 //! Any sequence of leaf functions: no panic, and what must always hold does.
 
-mod common;
-
 use std::sync::OnceLock;
 
+use crate::common::*;
 use casemate_sgx::{PAGE_SIZE, PageType, SecInfo, SecInfoFlags, SigStruct};
 use casemate_softsgx::{EpcmFlags, Event, LogicalProcessor, MAX_XSAVE, Registers};
-use common::*;
 use proptest::prelude::*;
 use zerocopy::IntoBytes;
 

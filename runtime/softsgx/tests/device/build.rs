@@ -1,13 +1,11 @@
 //! ECREATE, EADD, EEXTEND, EINIT, EREMOVE: that they work, and one refusal for each check.
 
-mod common;
-
+use crate::common::*;
 use casemate_sgx::{
     Attributes, AttributesFlags, EinitToken, LeafError, MiscSelect, PAGE_SIZE, PageType, SecInfo,
     SecInfoFlags, Secs, SgxError, SigStruct, Template,
 };
 use casemate_softsgx::{Configuration, PageOperands};
-use common::*;
 use zerocopy::IntoBytes;
 
 #[test]
@@ -27,7 +25,7 @@ fn ecreate_refuses_each_bad_secs() {
         (|s| s.attributes.xfrm = 1, "XFRM lacks x87 or SSE"),
         (|s| s.attributes.xfrm = 3 | 1 << 8, "XFRM is illegal"),
         (|s| s.attributes.xfrm = 3 | 0x20, "XFRM is illegal"),
-        (|s| s.attributes.xfrm = 0x2e7, "XFRM is illegal"),
+        (|s| s.attributes.xfrm = 0x2e7, "XFRM is not a subset of XCR0"),
         (|s| s.miscselect = 2, "MISCSELECT is not supported"),
         (|s| s.miscselect = 1 << 31, "MISCSELECT is not supported"),
         (|s| s.ssa_frame_size = 0, "SSAFRAMESIZE is too small"),
@@ -35,13 +33,14 @@ fn ecreate_refuses_each_bad_secs() {
         (|s| (s.attributes.flags, s.base, s.size) = (0, 1 << 32, 8192), "BASEADDR is above 4 GiB"),
         (|s| s.size = 1 << 47, "SIZE is too large"),
         (|s| (s.attributes.flags, s.base, s.size) = (0, 0, 1 << 31), "SIZE is too large"),
-        (|s| s.size = 4096, "not a power of two"),
+        (|s| s.size = 4096, "SIZE is below 8192"),
         (|s| s.size = 12288, "not a power of two"),
         (|s| s.base = BASE + 4096, "BASEADDR is not aligned to SIZE"),
         (|s| s.attributes.flags |= 1, "unsupported flags"),
         (|s| s.attributes.flags |= AttributesFlags::PROVISION_KEY.bits(), "unsupported flags"),
         (|s| s.reserved4[3833] = 1, "a reserved field"),
-        (|s| s.config_svn = 1, "CONFIGID or CONFIGSVN without KSS"),
+        (|s| s.config_id[63] = 1, "CONFIGID without KSS"),
+        (|s| s.config_svn = 1, "CONFIGSVN without KSS"),
     ];
     for (edit, part) in edits {
         let mut bad = secs();
@@ -74,8 +73,8 @@ fn ecreate_refuses_bad_operands_and_a_second_secs() {
     let mut bench = Bench::new();
     let mut create = |operands: PageOperands<'_>, at| why(bench.processor.ecreate(&operands, at));
     refused(create(good, SECS + 1), "RCX is not 4 KiB aligned");
-    refused(create(PageOperands { linaddr: 0x1000, ..good }, SECS), "LINADDR or SECS is not 0");
-    refused(create(PageOperands { secs: 0x1000, ..good }, SECS), "LINADDR or SECS is not 0");
+    refused(create(PageOperands { linaddr: 0x1000, ..good }, SECS), "LINADDR is not 0");
+    refused(create(PageOperands { secs: 0x1000, ..good }, SECS), "PAGEINFO.SECS is not 0");
     refused(create(PageOperands { secinfo: reg(SecInfoFlags::R), ..good }, SECS), "not PT_SECS");
     let reserved = SecInfo { flags: 0, reserved: [1, 0, 0, 0, 0, 0, 0] };
     refused(create(PageOperands { secinfo: reserved, ..good }, SECS), "SECINFO is reserved");
@@ -94,7 +93,7 @@ fn eadd_refuses_each_bad_operand() {
         |operands: PageOperands<'_>, at| why(bench.processor.eadd(&mut bench.memory, &operands, at));
     refused(add(good, DATA + 8), "RCX is not 4 KiB aligned");
     refused(add(PageOperands { linaddr: DATA + 8, ..good }, DATA), "LINADDR is not 4 KiB aligned");
-    refused(add(PageOperands { secs: SECS + 8, ..good }, DATA), "PAGEINFO.SECS or LINADDR");
+    refused(add(PageOperands { secs: SECS + 8, ..good }, DATA), "PAGEINFO.SECS is not 4 KiB aligned");
     let flags = SecInfo { flags: 1 << 6 | 0x203, reserved: [0; 7] };
     refused(add(PageOperands { secinfo: flags, ..good }, DATA), "SECINFO is reserved");
     let reserved = SecInfo { flags: 0x203, reserved: [0, 0, 0, 0, 0, 0, 1] };
@@ -122,9 +121,15 @@ fn eadd_in_32_bit_mode_checks_limits() {
     let mut small = secs();
     small.attributes.flags = 0;
     bench.create(&small).unwrap();
-    let mut bad = tcs(SSA);
-    bad.gslimit = 0x1000;
-    refused(why(bench.add(TCS, &page_of(&bad), tcs_secinfo())), "FSLIMIT or GSLIMIT");
+    let edits: Edits<casemate_sgx::Tcs> = &[
+        (|t| t.fslimit = 0x1000, "FSLIMIT is not 4 KiB aligned"),
+        (|t| t.gslimit = 0x1000, "GSLIMIT is not 4 KiB aligned"),
+    ];
+    for (edit, part) in edits {
+        let mut bad = tcs(SSA);
+        edit(&mut bad);
+        refused(why(bench.add(TCS, &page_of(&bad), tcs_secinfo())), part);
+    }
     bench.add(TCS, &page_of(&tcs(SSA)), tcs_secinfo()).unwrap();
 }
 
@@ -340,6 +345,7 @@ fn tokens_of_a_launch_enclave_are_accepted_for_their_enclave_only() {
             sgx_owner_epoch: fuses.owner_epoch,
             seal_key_fuses: fuses.seal_fuses,
             mrsigner: [9; 32],
+            attributes: token.masked_attributes_le,
             ..casemate_sgx::KeyDependencies::new(casemate_sgx::KeyName::EinitToken)
         };
         token.mac = casemate_sgx::cmac(&dependencies.derive(&fuses.root_key), &token.as_bytes()[..192]);
@@ -351,6 +357,10 @@ fn tokens_of_a_launch_enclave_are_accepted_for_their_enclave_only() {
     assert_eq!(make(|token| token.mrenclave[0] ^= 1), Err(LeafError::InvalidMeasurement.into()));
     assert_eq!(make(|token| token.mrsigner[0] ^= 1), Err(LeafError::InvalidMeasurement.into()));
     assert_eq!(make(|token| token.attributes.flags ^= 2), Err(LeafError::InvalidAttribute.into()));
+    // Genuine, and refused for what they say.
+    let invalid = Err(LeafError::InvalidEinitToken.into());
+    assert_eq!(make(|token| token.masked_attributes_le.flags = 2), invalid);
+    assert_eq!(make(|token| token.valid = 3), invalid);
 }
 
 #[test]

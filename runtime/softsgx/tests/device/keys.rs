@@ -1,13 +1,11 @@
 //! EREPORT and EGETKEY: who gets which key, and who does not.
 
-mod common;
-
+use crate::common::*;
 use casemate_sgx::{
-    Attributes, AttributesFlags, KeyName, KeyPolicy, KeyRequest, LeafError, PAGE_SIZE, Report, SecInfoFlags,
-    SgxError, SigStruct, TargetInfo,
+    Attributes, AttributesFlags, KeyName, KeyPolicy, KeyRequest, LeafError, PAGE_SIZE, PageType, Report,
+    SecInfo, SecInfoFlags, SgxError, SigStruct, TargetInfo,
 };
 use casemate_softsgx::{Configuration, LogicalProcessor};
-use common::*;
 use zerocopy::{FromZeros, IntoBytes};
 
 const REQUEST: u64 = DATA;
@@ -61,7 +59,7 @@ fn a_report_is_verified_by_its_target_only() {
     let mut bench = Bench::entered();
     let own = report(&mut bench, &TargetInfo::new_zeroed());
     assert_eq!(own.body.mrenclave, expected_measurement());
-    assert_eq!(own.body.mrsigner, casemate_sgx::mr_signer(&common::key::modulus()));
+    assert_eq!(own.body.mrsigner, casemate_sgx::mr_signer(&crate::common::key::modulus()));
     assert_eq!((own.body.isv_prod_id, own.body.isv_svn, own.body.report_data), (5, 3, [0x42; 64]));
     assert_eq!(own.body.attributes.flags, 5, "INIT and MODE64BIT");
     let for_itself = report(&mut bench, &TargetInfo::for_enclave(&own.body));
@@ -98,16 +96,23 @@ fn ereport_refuses_each_bad_operand() {
         let Bench { processor, memory, logical, .. } = &mut bench;
         why(processor.ereport(memory, logical, target, data, output))
     };
-    refused(ereport(TARGET + 256, REPORT_DATA, REPORT), "RBX is not 512 byte aligned inside");
-    refused(ereport(BASE + SIZE, REPORT_DATA, REPORT), "RBX is not 512 byte aligned inside");
-    refused(ereport(TARGET, REPORT_DATA + 64, REPORT), "RCX is not 128 byte aligned inside");
-    refused(ereport(TARGET, BASE - PAGE, REPORT), "RCX is not 128 byte aligned inside");
-    refused(ereport(TARGET, REPORT_DATA, REPORT + 256), "RDX is not 512 byte aligned inside");
+    refused(ereport(TARGET + 256, REPORT_DATA, REPORT), "RBX is not 512 byte aligned");
+    refused(ereport(BASE + SIZE, REPORT_DATA, REPORT), "RBX is not within CR_ELRANGE");
+    refused(ereport(TARGET, REPORT_DATA + 64, REPORT), "RCX is not 128 byte aligned");
+    refused(ereport(TARGET, BASE - PAGE, REPORT), "RCX is not within CR_ELRANGE");
+    refused(ereport(TARGET, REPORT_DATA, BASE + SIZE), "RDX is not within CR_ELRANGE");
+    refused(ereport(TARGET, REPORT_DATA, REPORT + 256), "RDX is not 512 byte aligned");
     refused(ereport(FREE, REPORT_DATA, REPORT), "EPCM.VALID = 0");
     refused(ereport(TCS, REPORT_DATA, REPORT), "EPCM.PT is not PT_REG");
     refused(ereport(TARGET, FREE, REPORT), "EPCM.VALID = 0");
-    refused(ereport(TARGET, REPORT_DATA, CODE), "EPCM.R = 0 or EPCM.W = 0");
+    refused(ereport(TARGET, REPORT_DATA, CODE), "operand: EPCM.W = 0");
     assert_eq!(ereport(TARGET, REPORT_DATA, REPORT), "ok");
+    bench.processor.emodpr(&mut bench.memory, &SecInfo::new(SecInfoFlags::empty()), AREA).unwrap();
+    let Bench { processor, memory, logical, .. } = &mut bench;
+    refused(why(processor.ereport(memory, logical, AREA, REPORT_DATA, REPORT)), "operand: EPCM.R = 0");
+    bench.processor.emodt(&mut bench.memory, &SecInfo::new(PageType::Trim.flags()), SSA2).unwrap();
+    let Bench { processor, memory, logical, .. } = &mut bench;
+    refused(why(processor.ereport(memory, logical, SSA2, REPORT_DATA, REPORT)), "EPCM.MODIFIED = 1");
     bench.memory.mapping.insert(DATA, Some(AREA));
     let Bench { processor, memory, logical, .. } = &mut bench;
     refused(why(processor.ereport(memory, logical, TARGET, REPORT_DATA, REPORT)), "another address");
@@ -123,13 +128,13 @@ fn egetkey_refuses_each_bad_operand() {
         let Bench { processor, memory, logical, .. } = &mut bench;
         why_sgx(processor.egetkey(memory, logical, request, output))
     };
-    refused(egetkey(REQUEST + 256, OUTPUT), "RBX is not 512 byte aligned inside");
-    refused(egetkey(BASE + SIZE, OUTPUT), "RBX is not 512 byte aligned inside");
-    refused(egetkey(REQUEST, OUTPUT + 8), "RCX is not 16 byte aligned inside");
-    refused(egetkey(REQUEST, BASE - PAGE), "RCX is not 16 byte aligned inside");
+    refused(egetkey(REQUEST + 256, OUTPUT), "RBX is not 512 byte aligned");
+    refused(egetkey(BASE + SIZE, OUTPUT), "RBX is not within CR_ELRANGE");
+    refused(egetkey(REQUEST, OUTPUT + 8), "RCX is not 16 byte aligned");
+    refused(egetkey(REQUEST, BASE - PAGE), "RCX is not within CR_ELRANGE");
     refused(egetkey(FREE, OUTPUT), "EPCM.VALID = 0");
     refused(egetkey(REQUEST, TCS), "EPCM.PT is not PT_REG");
-    refused(egetkey(REQUEST, CODE), "EPCM.R = 0 or EPCM.W = 0");
+    refused(egetkey(REQUEST, CODE), "operand: EPCM.W = 0");
     assert_eq!(egetkey(REQUEST, OUTPUT), "ok");
     let Bench { processor, memory, .. } = &mut bench;
     refused(
@@ -145,8 +150,8 @@ fn egetkey_refuses_reserved_bits_and_newer_versions() {
         (|r| r.reserved1 = 1, "reserved field of KEYREQUEST"),
         (|r| r.reserved2[433] = 1, "reserved field of KEYREQUEST"),
         (|r| r.key_policy = 1 << 6, "reserved field of KEYREQUEST"),
-        (|r| r.key_policy = KeyPolicy::NOISVPRODID.bits(), "without KSS"),
-        (|r| r.config_svn = 1, "without KSS"),
+        (|r| r.key_policy = KeyPolicy::NOISVPRODID.bits(), "KEYPOLICY without KSS"),
+        (|r| r.config_svn = 1, "CONFIGSVN without KSS"),
         (|r| r.key_name = 5, "SGX_INVALID_KEYNAME"),
         (|r| r.cpusvn[15] = 2, "SGX_INVALID_CPUSVN"),
         (|r| r.isv_svn = 4, "SGX_INVALID_ISVSVN"),
@@ -206,7 +211,7 @@ fn sealing_keys_are_the_same_again_and_differ_by_what_the_policy_names() {
         measurement_with_one_more()
     };
     template.isv_svn = 4;
-    next.init(&common::key::sign(SigStruct::unsigned(&template)).unwrap()).unwrap();
+    next.init(&crate::common::key::sign(SigStruct::unsigned(&template)).unwrap()).unwrap();
     next.enter(TCS).unwrap();
     assert_ne!(key(&mut next, &seal(KeyPolicy::MRENCLAVE)).unwrap(), by_enclave);
     assert_eq!(key(&mut next, &seal(KeyPolicy::MRSIGNER)).unwrap(), by_signer);
@@ -281,7 +286,7 @@ fn provisioning_keys_survive_a_new_owner() {
         bench.processor = casemate_softsgx::Processor::new(fuses, configuration);
         bench.create(&secs).unwrap();
         bench.add_sample();
-        let signed = common::key::sign(SigStruct::unsigned(&bench.template(&secs))).unwrap();
+        let signed = crate::common::key::sign(SigStruct::unsigned(&bench.template(&secs))).unwrap();
         bench.init(&signed).unwrap();
         bench.enter(TCS).unwrap();
         bench

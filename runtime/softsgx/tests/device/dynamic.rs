@@ -1,10 +1,8 @@
 //! EAUG, EACCEPT, EACCEPTCOPY, EMODPR, EMODPE, EMODT and tracking: each path, and one refusal for each check.
 
-mod common;
-
-use casemate_sgx::{LeafError, PAGE_SIZE, PageType, SecInfo, SecInfoFlags, SgxError};
+use crate::common::*;
+use casemate_sgx::{EinitToken, LeafError, PAGE_SIZE, PageType, SecInfo, SecInfoFlags, SgxError, SigStruct};
 use casemate_softsgx::{EpcmFlags, LogicalProcessor, Registers};
-use common::*;
 use zerocopy::IntoBytes;
 
 /// Where code inside keeps its SECINFO operand.
@@ -64,11 +62,11 @@ fn eaug_refuses_each_bad_operand() {
     let mut aug = |linear, secs, page| why(bench.processor.eaug(&mut bench.memory, linear, secs, page));
     refused(aug(FREE, SECS, FREE + 1), "RCX is not 4 KiB aligned");
     refused(aug(FREE + 1, SECS, FREE), "LINADDR is not 4 KiB aligned");
-    refused(aug(FREE, SECS + 1, FREE), "SECS or LINADDR");
+    refused(aug(FREE, SECS + 1, FREE), "SECS is not 4 KiB aligned");
     refused(aug(DATA, SECS, DATA), "EPCM.VALID is not 0");
     refused(aug(FREE, DATA, FREE), "PT is not PT_SECS");
-    refused(aug(BASE + SIZE, SECS, FREE), "outside the enclave");
-    refused(aug(BASE - PAGE, SECS, FREE), "outside the enclave");
+    refused(aug(BASE + SIZE, SECS, FREE), "LINADDR is outside the enclave");
+    refused(aug(BASE - PAGE, SECS, FREE), "LINADDR is outside the enclave");
     assert_eq!(aug(FREE, SECS, FREE), "ok");
 }
 
@@ -119,6 +117,8 @@ fn a_page_mapped_elsewhere_is_not_accepted() {
     assert_eq!(accept(&mut bench, NEW, FREE + PAGE), Err(LeafError::PageAttributesMismatch.into()));
     bench.memory.mapping.insert(FREE, None);
     refused(why_sgx(accept(&mut bench, NEW, FREE)), "does not resolve");
+    bench.memory.mapping.insert(FREE, Some(SECS));
+    refused(why_sgx(accept(&mut bench, NEW, FREE)), "EACCEPT: EPCM.PT");
 }
 
 #[test]
@@ -138,6 +138,40 @@ fn pages_of_another_enclave_are_not_accepted() {
     bench.processor.eadd(&mut bench.memory, &theirs, FREE).unwrap();
     refused(why_sgx(accept(&mut bench, NEW, FREE)), "EPCM.ENCLAVESECS");
     refused(why_sgx(accept_at(&mut bench, NEW, FREE, DATA)), "another enclave's");
+}
+
+/// Another, empty enclave, which has started.
+fn start_another(bench: &mut Bench, other: u64) {
+    let page = page_of(&secs());
+    let secinfo = SecInfo::new(PageType::Secs.flags());
+    let operands = casemate_softsgx::PageOperands { linaddr: 0, source: Some(&page), secinfo, secs: 0 };
+    bench.processor.ecreate(&operands, other).unwrap();
+    let mut template = bench.template(&secs());
+    template.enclave_hash = casemate_sgx::measure::Measurement::create(1, SIZE).value();
+    let signed = key::sign(SigStruct::unsigned(&template)).unwrap();
+    bench.processor.einit(&signed, other, &EinitToken::none()).unwrap();
+}
+
+#[test]
+fn a_new_page_of_another_enclave_takes_no_copy() {
+    let mut bench = Bench::entered();
+    let other = SECS + PAGE;
+    start_another(&mut bench, other);
+    bench.processor.eaug(&mut bench.memory, FREE, other, FREE).unwrap();
+    put_secinfo(&mut bench, &SecInfo::new(SecInfoFlags::RX | PageType::Reg.flags()));
+    let Bench { processor, memory, logical, .. } = &mut bench;
+    let copied = processor.eacceptcopy(memory, logical, OPERAND, FREE, CODE);
+    assert_eq!(copied, Err(LeafError::PageAttributesMismatch.into()));
+}
+
+#[test]
+fn a_page_is_accepted_as_the_type_that_it_has() {
+    let mut bench = Bench::entered();
+    modt(&mut bench, PageType::Trim, AREA).unwrap();
+    track(&mut bench);
+    let as_tcs = accept(&mut bench, SecInfoFlags::MODIFIED | PageType::Tcs.flags(), AREA);
+    assert_eq!(as_tcs, Err(LeafError::PageAttributesMismatch.into()));
+    assert_eq!(accept(&mut bench, SecInfoFlags::MODIFIED | PageType::Trim.flags(), AREA), Ok(()));
 }
 
 #[test]
@@ -189,6 +223,8 @@ fn emodpr_refuses_each_bad_operand() {
     refused(why_sgx(bench.processor.emodpr(&mut bench.memory, &secinfo, DATA)), "SECINFO is reserved");
     augment(&mut bench, FREE);
     assert_eq!(modpr(&mut bench, SecInfoFlags::R, FREE), Err(LeafError::PageNotModifiable.into()));
+    modt(&mut bench, PageType::Trim, AREA).unwrap();
+    assert_eq!(modpr(&mut bench, SecInfoFlags::R, AREA), Err(LeafError::PageNotModifiable.into()));
     let mut early = Bench::new();
     early.create(&secs()).unwrap();
     early.add_sample();
@@ -206,8 +242,8 @@ fn permissions_are_extended_from_inside_only() {
     };
     refused(extend(OPERAND + 1, AREA), "RBX is not 64 byte aligned");
     refused(extend(OPERAND, AREA + 1), "RCX is not 4 KiB aligned");
-    refused(extend(OPERAND, BASE + SIZE), "not within CR_ELRANGE");
-    refused(extend(BASE + SIZE, AREA), "not within CR_ELRANGE");
+    refused(extend(OPERAND, BASE + SIZE), "RCX is not within CR_ELRANGE");
+    refused(extend(BASE + SIZE, AREA), "RBX is not within CR_ELRANGE");
     refused(extend(OPERAND, FREE), "EPCM.VALID = 0");
     refused(extend(OPERAND, TCS), "EPCM.PT is not PT_REG");
     refused(extend(FREE, AREA), "EPCM.VALID = 0");
@@ -245,9 +281,11 @@ fn eacceptcopy_fills_and_restricts_a_new_page_at_once() {
         why_sgx(processor.eacceptcopy(memory, logical, operand, linear, source))
     };
     refused(copy(OPERAND + 1, FREE, CODE), "RBX is not 64 byte aligned");
-    refused(copy(OPERAND, FREE + 1, CODE), "RCX or RDX is not 4 KiB aligned");
-    refused(copy(OPERAND, FREE, CODE + 1), "RCX or RDX is not 4 KiB aligned");
-    refused(copy(OPERAND, FREE, BASE + SIZE), "not within CR_ELRANGE");
+    refused(copy(OPERAND, FREE + 1, CODE), "RCX is not 4 KiB aligned");
+    refused(copy(OPERAND, FREE, CODE + 1), "RDX is not 4 KiB aligned");
+    refused(copy(BASE + SIZE, FREE, CODE), "RBX is not within CR_ELRANGE");
+    refused(copy(OPERAND, BASE + SIZE, CODE), "RCX is not within CR_ELRANGE");
+    refused(copy(OPERAND, FREE, BASE + SIZE), "RDX is not within CR_ELRANGE");
     refused(copy(OPERAND, FREE, FREE + PAGE), "EPCM.VALID = 0");
     refused(copy(OPERAND, FREE, FREE), "EPCM.PENDING = 1");
     refused(copy(OPERAND, FREE, TCS), "EPCM.PT is not PT_REG");
@@ -257,14 +295,31 @@ fn eacceptcopy_fills_and_restricts_a_new_page_at_once() {
     refused(copy(OPERAND, FREE, CODE), "SGX_PAGE_ATTRIBUTES_MISMATCH");
     assert_eq!(bench.memory.access[&FREE], SecInfoFlags::RX);
     assert_eq!(bench.get(FREE, PAGE_SIZE), vec![0x90; PAGE_SIZE]);
-    for flags in [SecInfoFlags::W | PageType::Reg.flags(), SecInfoFlags::R | PageType::Tcs.flags()] {
+    augment(&mut bench, FREE + PAGE);
+    let bad = [
+        (SecInfoFlags::W | PageType::Reg.flags(), "SECINFO has W without R"),
+        (SecInfoFlags::R | PageType::Tcs.flags(), "SECINFO.PT is not PT_REG"),
+    ];
+    for (flags, part) in bad {
         put_secinfo(&mut bench, &SecInfo::new(flags));
         let Bench { processor, memory, logical, .. } = &mut bench;
-        refused(
-            why_sgx(processor.eacceptcopy(memory, logical, OPERAND, FREE, CODE)),
-            "W without R, or is not PT_REG",
-        );
+        refused(why_sgx(processor.eacceptcopy(memory, logical, OPERAND, FREE + PAGE, CODE)), part);
     }
+}
+
+#[test]
+fn eacceptcopy_takes_no_page_that_is_mapped_elsewhere() {
+    let mut bench = Bench::entered();
+    augment(&mut bench, FREE);
+    put_secinfo(&mut bench, &SecInfo::new(SecInfoFlags::RX | PageType::Reg.flags()));
+    bench.memory.mapping.insert(FREE + PAGE, Some(FREE));
+    let copy = |bench: &mut Bench, linear| {
+        let Bench { processor, memory, logical, .. } = bench;
+        processor.eacceptcopy(memory, logical, OPERAND, linear, CODE)
+    };
+    assert_eq!(copy(&mut bench, FREE + PAGE), Err(LeafError::PageAttributesMismatch.into()));
+    bench.memory.mapping.insert(FREE, None);
+    refused(why_sgx(copy(&mut bench, FREE)), "RCX does not resolve");
 }
 
 /// A page that becomes a TCS, prepared by code inside.
@@ -325,6 +380,9 @@ fn emodt_refuses_each_bad_operand() {
     for page_type in [PageType::Reg, PageType::Secs, PageType::Va] {
         refused(why_sgx(modt(&mut bench, page_type, DATA)), "not PT_TCS or PT_TRIM");
     }
+    let reserved = SecInfo { flags: PageType::Trim.flags().bits(), reserved: [0, 0, 0, 0, 0, 0, 1] };
+    let refusal = bench.processor.emodt(&mut bench.memory, &reserved, DATA);
+    refused(why_sgx(refusal), "SECINFO is reserved");
     refused(why_sgx(modt(&mut bench, PageType::Trim, FREE)), "EPCM.VALID is 0");
     refused(why_sgx(modt(&mut bench, PageType::Tcs, TCS)), "does not allow this change");
     refused(why_sgx(modt(&mut bench, PageType::Trim, SECS)), "does not allow this change");
@@ -339,5 +397,5 @@ fn emodt_refuses_each_bad_operand() {
 fn a_pending_tcs_is_not_entered() {
     let mut bench = Bench::started();
     modt(&mut bench, PageType::Tcs, DATA).unwrap();
-    refused(why(bench.enter(DATA)), "EPCM.PENDING or EPCM.MODIFIED = 1");
+    refused(why(bench.enter(DATA)), "EPCM.MODIFIED = 1");
 }

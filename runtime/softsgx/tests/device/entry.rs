@@ -1,10 +1,10 @@
 //! EENTER, EEXIT, asynchronous exits and ERESUME: the life of a TCS, and one refusal for each check.
 
-mod common;
-
-use casemate_sgx::{ExInfo, GprSgx, MiscSelect, PAGE_SIZE, SecInfoFlags, SigStruct, Tcs, Template};
+use crate::common::*;
+use casemate_sgx::{
+    ExInfo, GprSgx, MiscSelect, PAGE_SIZE, SecInfo, SecInfoFlags, SigStruct, Tcs, Template, Xfrm,
+};
 use casemate_softsgx::{Configuration, Event, Flow, LogicalProcessor, MAX_XSAVE, Memory, Registers};
-use common::*;
 use zerocopy::FromBytes;
 
 const TF: u64 = 1 << 8;
@@ -55,13 +55,13 @@ fn a_tcs_serves_one_thread_at_a_time() {
     let mut bench = Bench::entered();
     let mut other = LogicalProcessor::default();
     let mut registers = Registers { rbx: TCS, rcx: AEP, ..Default::default() };
-    let busy = why(bench.processor.eenter(&mut bench.memory, &mut other, &mut registers));
-    refused(busy, "STATE is ACTIVE");
+    let busy = bench.processor.eenter(&mut bench.memory, &mut other, &mut registers);
+    assert_eq!(busy, Err(casemate_softsgx::BUSY));
     assert!(!other.in_enclave());
     registers.rbx = TCS2;
     bench.processor.eenter(&mut bench.memory, &mut other, &mut registers).unwrap();
-    refused(why(bench.enter(TCS2)), "executed in enclave mode");
-    refused(resume(&mut bench), "executed in enclave mode");
+    refused(why(bench.enter(TCS2)), "EENTER: executed in enclave mode");
+    refused(resume(&mut bench), "ERESUME: executed in enclave mode");
 }
 
 #[test]
@@ -69,13 +69,13 @@ fn eenter_refuses_each_bad_operand() {
     let mut bench = Bench::started();
     refused(why(bench.enter(TCS + 8)), "RBX is not 4 KiB aligned");
     refused(why(bench.enter(FREE)), "EPCM.VALID = 0");
-    refused(why(bench.enter(DATA)), "EPCM.ENCLAVEADDRESS or EPCM.PT");
+    refused(why(bench.enter(DATA)), "EPCM.PT is not PT_TCS");
     bench.registers = Registers { rbx: TCS, rcx: 1 << 50, ..Default::default() };
     let Bench { processor, memory, logical, registers, .. } = &mut bench;
     refused(why(processor.eenter(memory, logical, registers)), "AEP is not canonical");
     // A hostile kernel maps the TCS's address to another TCS, or to nothing.
     bench.memory.mapping.insert(TCS, Some(TCS2));
-    refused(why(bench.enter(TCS)), "EPCM.ENCLAVEADDRESS or EPCM.PT");
+    refused(why(bench.enter(TCS)), "EPCM.ENCLAVEADDRESS is not RBX");
     bench.memory.mapping.insert(TCS, None);
     refused(why(bench.enter(TCS)), "does not resolve to the EPC");
 }
@@ -104,21 +104,39 @@ fn with_tcs(edit: impl FnOnce(&mut Tcs)) -> Bench {
 fn eenter_refuses_each_bad_tcs() {
     let edits: Edits<Tcs> = &[
         (|t| t.ossa += 8, "OSSA is not 4 KiB aligned"),
-        (|t| t.ofsbase += 8, "OFSBASE or OGSBASE is not 4 KiB aligned"),
-        (|t| t.ogsbase += 8, "OFSBASE or OGSBASE is not 4 KiB aligned"),
-        (|t| t.ogsbase = 1 << 50, "FS or GS base is not canonical"),
+        (|t| t.ofsbase += 8, "OFSBASE is not 4 KiB aligned"),
+        (|t| t.ogsbase += 8, "OGSBASE is not 4 KiB aligned"),
+        (|t| t.ofsbase = 1 << 50, "EENTER: FS base is not canonical"),
+        (|t| t.ogsbase = 1 << 50, "EENTER: GS base is not canonical"),
         (|t| t.flags = 2, "reserved bit of FLAGS"),
         (|t| t.flags = 1 << 40, "reserved bit of FLAGS"),
         (|t| t.nssa = 0, "CSSA is not below TCS.NSSA"),
         (|t| t.ossa = FREE - BASE, "EPCM.VALID = 0"),
-        (|t| t.ossa = CODE - BASE, "EPCM.R = 0 or EPCM.W = 0"),
+        (|t| t.ossa = CODE - BASE, "SSA: EPCM.W = 0"),
         (|t| t.ossa = TCS - BASE, "EPCM.PT is not PT_REG"),
-        (|t| t.oentry = 1 << 50, "the target is not canonical"),
+        (|t| t.oentry = 1 << 50, "EENTER: the target is not canonical"),
     ];
     for (edit, part) in edits {
         refused(why(with_tcs(edit).enter(TCS)), part);
     }
     with_tcs(|_| ()).enter(TCS).unwrap();
+}
+
+#[test]
+fn a_frame_that_cannot_be_read_is_not_entered() {
+    let mut bench = Bench::started();
+    let nothing = SecInfo::new(SecInfoFlags::empty());
+    bench.processor.emodpr(&mut bench.memory, &nothing, SSA).unwrap();
+    refused(why(bench.enter(TCS)), "SSA: EPCM.R = 0");
+}
+
+#[test]
+fn an_enclave_is_entered_only_while_its_state_components_are_enabled() {
+    let mut bench = Bench::started();
+    bench.processor.set_xcr0(Xfrm::empty());
+    refused(why(bench.enter(TCS)), "XFRM is not a subset of XCR0");
+    bench.processor.set_xcr0(Xfrm::from_bits_truncate(3));
+    bench.enter(TCS).unwrap();
 }
 
 #[test]
@@ -236,9 +254,9 @@ fn a_handler_is_entered_on_the_next_frame_and_resumes_the_first() {
 #[test]
 fn eresume_refuses_each_bad_frame() {
     let edits: [(&str, u64, u64, &str); 3] = [
-        ("rip", 136, 1 << 50, "the target is not canonical"),
-        ("fsbase", 168, 1 << 50, "FS or GS base is not canonical"),
-        ("gsbase", 176, 1 << 50, "FS or GS base is not canonical"),
+        ("rip", 136, 1 << 50, "ERESUME: the target is not canonical"),
+        ("fsbase", 168, 1 << 50, "ERESUME: FS base is not canonical"),
+        ("gsbase", 176, 1 << 50, "ERESUME: GS base is not canonical"),
     ];
     for (name, offset, value, part) in edits {
         let mut bench = Bench::entered();
@@ -274,7 +292,7 @@ fn eresume_refuses_a_busy_tcs_and_pages_that_moved() {
     let mut other = LogicalProcessor::default();
     let mut registers = aside;
     let Bench { processor, memory, extended, .. } = &mut bench;
-    refused(why(processor.eresume(memory, &mut other, &mut registers, extended)), "STATE is ACTIVE");
+    refused(why(processor.eresume(memory, &mut other, &mut registers, extended)), "ERESUME: TCS.STATE");
     let mut bench = Bench::entered();
     interrupt(&mut bench, Event::Interrupt);
     bench.memory.mapping.insert(SSA, Some(SSA2));

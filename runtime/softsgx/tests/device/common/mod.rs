@@ -1,9 +1,9 @@
 //! A small enclave on the device, built leaf by leaf so that every step can be spoilt.
 #![allow(dead_code)] // each test file uses a part
 
-#[path = "../../../sgx/tests/common/image.rs"]
+#[path = "../../../../sgx/tests/common/image.rs"]
 pub mod image;
-#[path = "../../../sgx/tests/common/key.rs"]
+#[path = "../../../../sgx/tests/common/key.rs"]
 pub mod key;
 
 use std::collections::HashMap;

@@ -1,13 +1,12 @@
 //! The device as the loader uses it, and the fuse file.
 
-mod common;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use crate::common::{BASE, PAGE, SIZE, TestMemory, fuses, image, key, secs};
 use casemate_sgx::device::{BuildError, Device, DeviceError, build};
 use casemate_sgx::layout::{Features, Layout, Parameters};
 use casemate_sgx::{Image, LeafError, PageType, SecInfo, SecInfoFlags, SgxError, SigStruct, Template};
@@ -15,7 +14,6 @@ use casemate_softsgx::{
     Configuration, Event, Flow, FuseError, FuseStore, Fuses, LogicalProcessor, MAX_XSAVE, Memory, Processor,
     Registers, SoftDevice, StoredFuses,
 };
-use common::{PAGE, TestMemory, fuses, image, key};
 use zerocopy::IntoBytes;
 
 fn parameters(edmm: bool) -> Parameters {
@@ -137,6 +135,8 @@ fn memory_and_threads_grow_and_shrink_as_on_the_kernels_device() {
         0
     );
     assert!(device.remove_pages(block.user_base, PAGE).is_err());
+    let nothing = device.remove_pages(block.user_base + 8 * PAGE, PAGE).unwrap_err();
+    assert!(nothing.to_string().contains("EPCM.VALID is 0"), "{nothing}");
     device.modify_types(block.user_base, PAGE, PageType::Trim).unwrap();
     let early = device.remove_pages(block.user_base, PAGE);
     assert!(matches!(early, Err(DeviceError::Sgx(SgxError::Fault(_)))), "not before the enclave accepted it");
@@ -146,6 +146,56 @@ fn memory_and_threads_grow_and_shrink_as_on_the_kernels_device() {
     assert!(device.augment(block.user_base, PAGE).is_err());
     assert!(device.augment(1, PAGE).is_err());
     assert!(device.augment(0u64.wrapping_sub(PAGE), PAGE).is_err());
+}
+
+/// An enclave with one page of code that ends in ENCLU, then one of data with ENCLU in it, then nothing.
+fn small() -> SoftDevice<TestMemory> {
+    let mut device = device();
+    device.create(&secs()).unwrap();
+    let mut page = [0x90; 4096];
+    page[4092..4095].copy_from_slice(&[0x0f, 0x01, 0xd7]);
+    page[4095] = 0x0f;
+    let [code, data] = [SecInfoFlags::RX, SecInfoFlags::RW].map(|rights| rights | PageType::Reg.flags());
+    device.add_pages(0, &page, code, false).unwrap();
+    device.add_pages(PAGE, &[0x01, 0xd7, 0x0f, 0x01, 0xd7].repeat(820)[..4096], data, false).unwrap();
+    let mut measurement = casemate_sgx::measure::Measurement::create(1, SIZE);
+    measurement.add(0, &SecInfo::new(code));
+    measurement.add(PAGE, &SecInfo::new(data));
+    let template = Template {
+        date: 0x2026_1124,
+        swdefined: 0,
+        miscselect: (1, u32::MAX),
+        attributes: (secs().attributes, casemate_sgx::Attributes { flags: u64::MAX, xfrm: u64::MAX }),
+        enclave_hash: measurement.value(),
+        isv_prod_id: 0,
+        isv_svn: 0,
+    };
+    device.init(&key::sign(SigStruct::unsigned(&template)).unwrap()).unwrap();
+    device
+}
+
+#[test]
+fn enclu_is_found_where_code_inside_can_fetch_and_read_it() {
+    let mut device = small();
+    assert!(device.is_enclu(BASE + 4092));
+    assert!(!device.is_enclu(BASE + 4091));
+    // It goes on in the next page, which is data.
+    assert!(!device.is_enclu(BASE + 4095));
+    assert!(!device.is_enclu(BASE + PAGE + 2));
+    assert!(!device.is_enclu(BASE + 8 * PAGE) && !device.is_enclu(u64::MAX));
+    device.memory().mapping.insert(BASE, None);
+    assert!(!device.is_enclu(BASE + 4092), "the page tables hide it");
+}
+
+#[test]
+fn ranges_end_inside_and_are_for_leaves_that_take_one() {
+    let mut device = small();
+    let beyond = device.augment(SIZE - PAGE, 2 * PAGE).unwrap_err();
+    assert!(beyond.to_string().contains("ends outside the enclave"), "{beyond}");
+    device.augment(SIZE - PAGE, PAGE).unwrap();
+    let mut registers = Registers { rax: 0, ..Default::default() };
+    let refusal = device.enclu_range(&LogicalProcessor::default(), &mut registers, PAGE).unwrap_err();
+    assert!(refusal.to_string().contains("takes no range"), "{refusal}");
 }
 
 #[test]
