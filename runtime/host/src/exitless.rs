@@ -84,6 +84,10 @@ pub fn serve(thread: &Thread) -> ! {
                 }
             }
             None if looks < LOOKS => {
+                #[cfg(feature = "hostile")]
+                if let Some(caller) = crate::hostile::posted() {
+                    carry_out(caller);
+                }
                 looks += 1;
                 core::hint::spin_loop();
             }

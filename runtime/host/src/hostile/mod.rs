@@ -29,7 +29,7 @@ use crate::report::Line;
 use crate::{run, sys};
 
 pub use harass::{change_entry, exception, harass, stages};
-pub use ring::before_answer;
+pub use ring::{before_answer, posted};
 
 /// Kinds of lies.
 pub mod kind {

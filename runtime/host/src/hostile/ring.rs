@@ -8,7 +8,7 @@ use linux_raw_sys::general::{__NR_nanosleep, __kernel_timespec};
 
 use super::harass::strange;
 use super::{RATE, RING_LIES, below, has, is_on, kind, next, pick};
-use crate::arena::Thread;
+use crate::arena::{self, Thread};
 use crate::{exitless, sys};
 
 /// Before a server answers: it dawdles, so that the caller sleeps outside, or leaves a state that is none of its own. Whatever the
@@ -41,6 +41,12 @@ pub fn before_answer(caller: &Thread) -> bool {
     true
 }
 
+/// Requests that no token brought: a server may take what it likes.
+pub fn posted() -> Option<&'static Thread> {
+    let is_posted = |thread: &&Thread| thread.host.request.state.load(SeqCst) == POSTED;
+    arena::opened().map(|(_, thread)| thread).find(is_posted).filter(|_| is_on())
+}
+
 fn pause(ns: u64) {
     let time = __kernel_timespec { tv_sec: 0, tv_nsec: ns as i64 };
     // SAFETY: the kernel reads the local time.
@@ -56,15 +62,17 @@ pub(super) fn scribble() {
     for _ in 0..4 {
         let entry = &ring.entries[below(RING_ENTRIES as u64) as usize];
         let before = entry.load(SeqCst);
-        let lie = match below(3) {
+        // Most are entries of a far position. What looks like a near one may take the ring out of step for good.
+        let lie = match below(64) {
             0 => before ^ 1 << below(64),
             1 => before.wrapping_add(1 << 32),
-            _ => strange(),
+            2 => strange(),
+            _ => before ^ 1 << (40 + below(24)),
         };
         if entry.compare_exchange(before, lie, SeqCst, SeqCst).is_ok() {
             RING_LIES[1].fetch_add(1, Relaxed);
             pause(below(5_000));
-            if below(500) != 0 {
+            if below(5000) != 0 {
                 let _ = entry.compare_exchange(lie, before, SeqCst, SeqCst);
             }
         }
