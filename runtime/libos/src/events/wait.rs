@@ -7,7 +7,7 @@ use casemate_platform::thread::{self, ThreadHandle, Wake};
 
 use super::{Events, Observer, Pollee};
 use crate::errno::{Errno, Result};
-use crate::process::{Thread, current_thread};
+use crate::process::{Thread, current_thread, with_current_thread};
 
 /// A point on the monotonic clock, in ns; `None` is never.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +34,7 @@ pub struct Waiter(Arc<ThreadHandle>);
 impl Waiter {
     /// The calling thread.
     pub fn current() -> Arc<Waiter> {
-        Arc::new(Waiter(current_thread().handle()))
+        Arc::new(Waiter(with_current_thread(|thread| thread.handle())))
     }
 }
 

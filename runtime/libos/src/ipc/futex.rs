@@ -16,7 +16,7 @@ use casemate_platform::user;
 use crate::errno::{Errno, Result};
 use crate::events::{Deadline, sleep_until};
 use crate::mm::{STAGE_LIMIT, TASK_SIZE};
-use crate::process::{Thread, current_address_space, current_thread};
+use crate::process::{Thread, current_address_space, with_current_thread};
 use crate::user_space::{self, Addr};
 
 /// FUTEX_BITSET_MATCH_ANY.
@@ -86,7 +86,11 @@ struct Waiter {
 
 impl Waiter {
     fn new(key: Key, bitset: u32) -> Arc<Waiter> {
-        Arc::new(Waiter { key: Mutex::new(Some(key)), bitset, thread: current_thread().handle() })
+        Arc::new(Waiter {
+            key: Mutex::new(Some(key)),
+            bitset,
+            thread: with_current_thread(|thread| thread.handle()),
+        })
     }
 
     fn woken(&self) -> bool {

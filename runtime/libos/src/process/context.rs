@@ -19,6 +19,21 @@ pub struct Context<'a> {
 }
 
 impl Context<'_> {
+    /// Argument `index` (0 to 5) of the system call under way. Read one by one: two at once, which the entry code has just
+    /// stored one by one, would have to wait for the stores.
+    #[inline(always)]
+    pub fn argument(&self, index: usize) -> u64 {
+        let regs = &self.registers.borrow().regs;
+        match index {
+            0 => regs.rdi,
+            1 => regs.rsi,
+            2 => regs.rdx,
+            3 => regs.r10,
+            4 => regs.r8,
+            _ => regs.r9,
+        }
+    }
+
     /// The thread's process.
     pub fn process(&self) -> &Arc<Process> {
         self.thread.process()

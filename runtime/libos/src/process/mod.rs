@@ -28,7 +28,7 @@ pub use process_table::{
 };
 pub use run::run;
 pub use script::{ScriptInterpreter, script_interpreter};
-pub use thread::{Thread, current_thread, set_current_thread};
+pub use thread::{Thread, current_thread, set_current_thread, with_current_thread};
 pub use wait::{WaitOptions, Waited, Which, wait_for_child};
 
 use alloc::sync::Arc;
@@ -37,12 +37,12 @@ use crate::mm::AddressSpace;
 
 /// The calling thread's process.
 pub fn current_process() -> Arc<Process> {
-    current_thread().process().clone()
+    with_current_thread(|thread| thread.process().clone())
 }
 
 /// The calling thread's address space.
 pub fn current_address_space() -> Arc<AddressSpace> {
-    current_thread().process().address_space()
+    with_current_thread(|thread| thread.process().address_space())
 }
 
 /// Process id of the program that the manifest names; its end is the end of the run.

@@ -117,7 +117,12 @@ impl Thread {
 
 /// The calling thread. Only threads of the library OS ask.
 pub fn current_thread() -> Arc<Thread> {
-    thread::with_local::<Arc<Thread>, _>(Arc::clone)
+    with_current_thread(Arc::clone)
+}
+
+/// Lends the calling thread.
+pub fn with_current_thread<R>(use_it: impl FnOnce(&Arc<Thread>) -> R) -> R {
+    thread::with_local::<Arc<Thread>, _>(use_it)
         .unwrap_or_else(|| casemate_platform::console::fatal("no current thread"))
 }
 

@@ -15,6 +15,7 @@ mod memfd;
 mod memory;
 mod message;
 mod open;
+mod packed;
 mod path;
 mod pidfd;
 mod pipe;
@@ -58,14 +59,11 @@ static REPORTED: [AtomicU64; 8] = [const { AtomicU64::new(0) }; 8];
 /// Serves the system call in the thread's registers; the result is not yet in rax.
 #[inline]
 pub fn serve(context: &Context) -> Result<usize> {
-    let (number, arguments) = {
-        let regs = &context.registers.borrow().regs;
-        (regs.rax, [regs.rdi, regs.rsi, regs.rdx, regs.r10, regs.r8, regs.r9])
-    };
+    let number = context.registers.borrow().regs.rax;
     if trace::is_enabled() {
-        return trace::traced(context, number, &arguments);
+        return trace::traced(context, number);
     }
-    let result = dispatch(context, number, &arguments);
+    let result = dispatch(context, number).unpack();
     if result == Err(Errno::ENOSYS) {
         report_missing(number);
     }

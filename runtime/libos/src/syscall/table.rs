@@ -6,12 +6,13 @@
 use alloc::string::String;
 
 use super::argument::{Argument, PathAddr};
+use super::packed::Packed;
 use super::{
     attributes, descriptor, directory, epoll, eventfd, exec, identity, limits, link, lock, memfd, memory,
     message, open, path, pidfd, pipe, poll, positioned, prctl, process, process_memory, read_write,
     scheduling, signal, socket, splice, stat, statfs, system, thread, time, timer, transfer, xattr,
 };
-use crate::errno::{Errno, Result};
+use crate::errno::Errno;
 use crate::process::{Context, Fd};
 use crate::user_space::Addr;
 
@@ -36,14 +37,17 @@ macro_rules! state {
 macro_rules! syscalls {
     ($($number:literal $name:ident($($argument:ident: $kind:ty),*) = $handler:path [$($state:tt)*])*) => {
         /// Calls the handler of system call `number`; `ENOSYS` when there is none.
-        pub fn dispatch(context: &Context, number: u64, arguments: &[u64; 6]) -> Result<usize> {
+        pub fn dispatch(context: &Context, number: u64) -> Packed {
             match number {
                 $($number => {
                     #[allow(unused_mut, unused_variables)]
-                    let mut registers = arguments.iter().copied();
-                    $handler(context, $(<$kind as Argument>::from_register(registers.next().unwrap_or(0))),*)
+                    let mut order = 0..6;
+                    Packed::from($handler(
+                        context,
+                        $(<$kind as Argument>::from_register(context.argument(order.next().unwrap_or(0)))),*
+                    ))
                 })*
-                _ => Err(Errno::ENOSYS),
+                _ => Packed::from(Err(Errno::ENOSYS)),
             }
         }
 
