@@ -103,7 +103,13 @@ class World:
             yield
 
     def image(
-        self, name: str, *, program: str = PROGRAM, timeout: int = 30, sign: Sequence[str] = ()
+        self,
+        name: str,
+        *,
+        program: str = PROGRAM,
+        manifest: str = MANIFEST,
+        timeout: int = 30,
+        sign: Sequence[str] = (),
     ) -> tuple[str, list[str]]:
         """A signed image, and the measurements that `casemate measure` finds for its source."""
         tree = self.place / f"{name}.root"
@@ -114,13 +120,13 @@ class World:
         # Times are measured.
         for path in (tree / "bin/busybox", tree / "bin", tree / "program", tree):
             os.utime(path, (0, 0))
-        manifest = self.place / f"{name}.toml"
+        file = self.place / f"{name}.toml"
         pin = self.do("broker", "identity", "broker").strip()
-        manifest.write_text(MANIFEST.format(port=self.broker_port, pin=pin, timeout=timeout))
+        file.write_text(manifest.format(port=self.broker_port, pin=pin, timeout=timeout))
         source = f"dir:{tree}"
-        self.do("build", source, "-o", f"oci:{name}", "--manifest", str(manifest))
+        self.do("build", source, "-o", f"oci:{name}", "--manifest", str(file))
         self.do("sign", f"oci:{name}", "--key", "key.pem", "-o", f"oci:{name}-signed", *sign)
-        measured = json.loads(self.do("measure", source, "--manifest", str(manifest), "--json"))
+        measured = json.loads(self.do("measure", source, "--manifest", str(file), "--json"))
         return f"oci:{name}-signed", list(measured["mrenclave"].values())
 
     def run(self, image: str) -> subprocess.CompletedProcess[bytes]:

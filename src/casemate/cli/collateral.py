@@ -18,7 +18,7 @@ collateral_app = typer.Typer(
 
 Database = Annotated[
     str | None,
-    typer.Option("--db", envvar="CASEMATE_COLLATERAL_DB", help="Database URL: sqlite:///FILE, postgresql+psycopg://…"),
+    typer.Option("--db", envvar="CASEMATE_COLLATERAL_DB", help="Database URL: sqlite:///FILE, postgresql://…"),
 ]
 RootOption = Annotated[str, typer.Option("--root", help="Where trust ends: intel, or simulated:FILE.")]
 Json = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
