@@ -82,7 +82,7 @@ def test_calls_give_the_same_with_servers_and_without(
     assert (served.returncode, served.stdout) == (0, left.stdout), served.stderr
     made, calls = counts(served.stderr), "SocketSend" if mode == "sockets" else "FdWriteAt"
     assert made[calls][0] == counts(left.stderr)[calls][0] == 12000
-    assert 0 < made[calls][1] <= 12000
+    assert made[calls][1] <= 12000
     assert len(counts(left.stderr)[calls]) == 1, "no servers, no column"
     for name, (_, exitless) in ((name, row) for name, row in made.items() if len(row) == 2):
         never = {
@@ -100,6 +100,17 @@ def test_calls_give_the_same_with_servers_and_without(
     if mode == "write":
         files = [(tmp_path / "served" / str(n)).read_bytes() for n in range(4)]
         assert files == [(tmp_path / "left" / str(n)).read_bytes() for n in range(4)]
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_servers_do_calls(image: Image, tmp_path: Path, platform: str) -> None:
+    # A server gets hold of a call when it runs beside the caller, which on a busy machine no one call can count on.
+    for _ in range(50):
+        made = counts(image.run(platform, tmp_path / "data", "write", "20000", "1").stderr)
+        if made["FdWriteAt"][1] > 0 and made["FdReadAt"][1] > 0:
+            assert made["all"][1] >= made["FdWriteAt"][1] + made["FdReadAt"][1]
+            return
+    raise AssertionError(f"not one of a million calls was exitless: {made}")
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
