@@ -56,11 +56,11 @@ int main(int argc, char **argv) {
         need(memcmp(first, report, 432) == 0, "report");
         read_file("/dev/attestation/keys/_sgx_mrenclave", key_again, 16);
         need(memcmp(key, key_again, 16) == 0, "key");
-        size_t size = 16 << 20;
+        size_t size = 1 << 20;
         unsigned char *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         need(memory != MAP_FAILED, "mmap");
-        for (size_t at = 0; at < size; at += 1 << 20) memory[at] = at >> 20;
-        for (size_t at = 0; at < size; at += 1 << 20) need(memory[at] == at >> 20, "memory");
+        for (size_t at = 0; at < size; at += 1 << 16) memory[at] = at >> 16;
+        for (size_t at = 0; at < size; at += 1 << 16) need(memory[at] == at >> 16, "memory");
         need(munmap(memory, size) == 0, "munmap");
         fault();
         sum += 0.5;
