@@ -96,6 +96,7 @@ fn every_function_that_the_document_names_exists() {
                 "area",
                 "data",
                 "direct",
+                "softsgx",
                 "syscall",
                 "sysenter",
                 "protection",
