@@ -286,7 +286,11 @@ fn interrupts_stop_user_code() {
 #[test]
 fn signals_from_outside_end_sleep_and_stop_user_code() {
     let place = Place::new();
-    let (running, mut lines) = Running::start(place.command(&[], &["signals"]));
+    // Whoever runs the tests in the background may ignore SIGINT.
+    let command = place.command(&[], &["signals"]);
+    let mut fresh = Command::new("env");
+    fresh.arg("--default-signal").arg(command.get_program()).args(command.get_args());
+    let (running, mut lines) = Running::start(fresh);
     for (moment, signal) in [("in user code", "-TERM"), ("in a call", "-INT"), ("asleep", "-USR2")] {
         assert_eq!(lines.next().unwrap().unwrap(), moment);
         std::thread::sleep(Duration::from_millis(50));
