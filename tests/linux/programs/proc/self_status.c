@@ -25,8 +25,20 @@ static void show_fields(void) {
     fclose(f);
 }
 
+// The file is about the first thread: until it waits for this one, its state and its mask are on the move.
+static void await_the_first_thread(void) {
+    char line[512], state = 0;
+    while (state != 'S') {
+        FILE *f = fopen("/proc/self/status", "r");
+        while (fgets(line, sizeof line, f)) sscanf(line, "State:\t%c", &state);
+        fclose(f);
+        usleep(1000);
+    }
+}
+
 static void *idle(void *argument) {
     (void)argument;
+    await_the_first_thread();
     show_fields();
     return NULL;
 }
