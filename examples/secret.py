@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+from tests.broker.world import answers, free_port
 
 NOTE = "the combination is 12345"
 PROGRAM = 'import os; print("Good morning,", os.environ["CUSTOMER"], "--", open("/run/secrets/note").read().strip())'
@@ -36,7 +37,7 @@ class Stage:
 
     def __init__(self, place: Path, source: str) -> None:
         self.place, self.source = place, source
-        self.vendor_port, self.broker_port = _free_port(), _free_port()
+        self.vendor_port, self.broker_port = free_port(), free_port()
         self.root = f"simulated:{place}/vendor/root.pem"
         database = f"sqlite:///{place}/collateral.sqlite"
         state = {"XDG_STATE_HOME": str(place / "state"), "CASEMATE_BROKER": str(place / "broker")}
@@ -75,7 +76,7 @@ class Stage:
         ) as process:
             try:
                 if port is not None:
-                    while not _answers(port) and process.poll() is None:
+                    while not answers(port) and process.poll() is None:
                         time.sleep(0.05)
                 elif process.stdout is not None:
                     process.stdout.readline()
@@ -113,20 +114,6 @@ class Stage:
     def owner_reads(self) -> None:
         print("the owner's log says:")
         print(f"    {self.quietly('broker', 'log').splitlines()[-1]}")
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port: int = found.getsockname()[1]
-        return port
-
-
-def _answers(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
-    except OSError:
-        return False
-    return True
 
 
 def platform(stage: Stage, running: ExitStack) -> None:
