@@ -6,6 +6,7 @@ use core::any::TypeId;
 use core::sync::atomic::{AtomicU32, Ordering::*};
 
 use crate::context::UserContext;
+use crate::parking::Patience;
 
 /// Offsets of fields, for assembly.
 pub mod offset {
@@ -84,6 +85,7 @@ pub struct ThreadArea {
     pub(crate) start: *mut (),
     pub(crate) local: *const (),
     pub(crate) local_type: Option<TypeId>,
+    pub(crate) patience: Patience,
 }
 
 const _: () = {
@@ -134,6 +136,7 @@ impl ThreadArea {
             start: core::ptr::null_mut(),
             local: core::ptr::null(),
             local_type: None,
+            patience: Patience::new(),
         }
     }
 }

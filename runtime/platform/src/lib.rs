@@ -26,6 +26,7 @@ pub mod heap;
 pub mod host;
 pub mod layout;
 pub mod pages;
+mod parking;
 pub mod random;
 pub mod start;
 pub mod sync;

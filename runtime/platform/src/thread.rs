@@ -15,11 +15,12 @@ use crate::area::{self, ThreadArea};
 use crate::boundary::HostRange;
 use crate::entry::casemate_on_stack;
 use crate::host::{HostError, call_raw};
+use crate::parking::WAKE;
+pub use crate::parking::{Wake, clear_wake, look_for_wake, park};
 use crate::sync::Mutex;
 use crate::{layout, pages, user};
 
-/// Offsets of the words by which threads are woken.
-const WAKE: u64 = offset_of!(HostThread, wake) as u64;
+/// Offset of the word that says whether a thread sleeps.
 const SLEEPING: u64 = offset_of!(HostThread, sleeping) as u64;
 /// Written at a stack's lowest word; changed means that the stack ran over.
 const STACK_MARK: u64 = 0x5ca1_ab1e_0ddb_a11a;
@@ -356,34 +357,8 @@ pub fn with_local<T: Any, R>(function: impl FnOnce(&T) -> R) -> Option<R> {
     }
 }
 
-/// Forgets wake-ups so far; call before looking at the condition that [`park`] waits for.
-pub fn clear_wake() {
-    // SAFETY: the area is this thread's.
-    let host_thread = unsafe { (*area::current()).host_thread };
-    user::store_host_u32(host_thread + WAKE, 0);
-    // What is looked at next must be what was there after the word was cleared.
-    fence(SeqCst);
-}
-
 /// Whether an interrupt waits for this thread (see [`crate::context::take_interrupt`]).
 pub fn is_interrupted() -> bool {
     // SAFETY: the area is this thread's; the field is atomic.
     unsafe { (*area::current()).interrupt.load(SeqCst) != 0 }
-}
-
-/// How a sleep ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wake {
-    /// By a wake-up, an interrupt, or for no reason: look at the condition again.
-    Woken,
-    /// The time-out passed (by the host's word; check the clock where it matters).
-    TimedOut,
-}
-
-/// Sleeps until a wake-up since [`clear_wake`], or the time-out.
-pub fn park(timeout_ns: Option<u64>) -> Wake {
-    match call_raw(HostCall::Park, [timeout_ns.unwrap_or(u64::MAX), 0, 0, 0, 0, 0]) {
-        Err(HostError::TIMED_OUT) => Wake::TimedOut,
-        _ => Wake::Woken,
-    }
 }

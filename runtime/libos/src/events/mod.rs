@@ -13,4 +13,4 @@ pub use pollee::{Events, Observer, Pollee, Registration};
 pub use poller::{Poller, poll_host};
 pub use several::{Watched, wait_for_any};
 pub use sleep_mutex::{SleepGuard, SleepMutex};
-pub use wait::{Deadline, Waiter, asleep, sleep_until, wait_until};
+pub use wait::{Deadline, Waiter, asleep, sleep_until, sleep_until_signal, sleep_until_woken, wait_until};

@@ -8,7 +8,7 @@ use casemate_abi::PollEntry;
 use casemate_platform::host::{self, HostError, HostFd};
 use casemate_platform::thread;
 
-use super::{Deadline, Events, Observer, Pollee, Registration, Waiter, asleep};
+use super::{Deadline, Events, Observer, Pollee, Registration, Waiter, asleep, sleep_until_woken};
 use crate::errno::{Errno, Result};
 use crate::process::current_thread;
 
@@ -78,7 +78,7 @@ impl Poller {
                 return Err(Errno::ETIMEDOUT);
             }
             if self.host.is_empty() {
-                asleep(&current, || thread::park(left));
+                sleep_until_woken(&current, deadline);
             } else {
                 match asleep(&current, || host::fd_poll(&mut self.host, left)) {
                     Ok(_) | Err(HostError::INTERRUPTED) => {}

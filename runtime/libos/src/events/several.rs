@@ -8,7 +8,7 @@ use casemate_abi::PollEntry;
 use casemate_platform::host::{self, HostError};
 use casemate_platform::thread;
 
-use super::{Deadline, Events, Poller, Waiter, asleep};
+use super::{Deadline, Events, Poller, Waiter, asleep, sleep_until_woken};
 use crate::errno::{Errno, Result};
 use crate::file::File;
 use crate::process::current_thread;
@@ -47,7 +47,7 @@ pub fn wait_for_any(watched: &mut [Watched], deadline: Deadline) -> Result<usize
                 ready = look(watched);
             }
         } else if waits {
-            asleep(&current, || thread::park(left));
+            sleep_until_woken(&current, deadline);
             ready = look(watched);
         }
         if ready > 0 {

@@ -68,7 +68,9 @@ impl SleepMutex {
                 }
             }
             let inside = thread.leave_stage();
-            thread::park(None);
+            if !thread::look_for_wake() {
+                thread::park(None);
+            }
             if inside {
                 thread.enter_stage();
             }

@@ -1,6 +1,7 @@
 //! Sleeping until something is true, a time has come, or a signal wants to be delivered.
 
 use alloc::sync::Arc;
+use core::convert::Infallible;
 
 use casemate_platform::clock;
 use casemate_platform::thread::{self, ThreadHandle, Wake};
@@ -8,6 +9,9 @@ use casemate_platform::thread::{self, ThreadHandle, Wake};
 use super::{Events, Observer, Pollee};
 use crate::errno::{Errno, Result};
 use crate::process::{Thread, current_thread, with_current_thread};
+
+/// Sleeps shorter than this must not be lengthened by looking for a wake-up, in ns.
+const SHORT_NS: u64 = 1_000_000;
 
 /// A point on the monotonic clock, in ns; `None` is never.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +77,24 @@ pub fn wait_until<T>(
 }
 
 /// As [`wait_until`] for a thread that has registered itself wherever it needs to.
-pub fn sleep_until<T>(deadline: Deadline, mut condition: impl FnMut() -> Option<T>) -> Result<T> {
+pub fn sleep_until<T>(deadline: Deadline, condition: impl FnMut() -> Option<T>) -> Result<T> {
+    sleep_by(sleep_until_woken, deadline, condition)
+}
+
+/// Sleeps until a signal waits (`ERESTARTSYS`) or `ETIMEDOUT`: no other thread has a part in it.
+pub fn sleep_until_signal(deadline: Deadline) -> Errno {
+    let sleep = |thread: &Thread, deadline: Deadline| asleep(thread, || thread::park(deadline.left()));
+    match sleep_by(sleep, deadline, || None::<Infallible>) {
+        Ok(never) => match never {},
+        Err(error) => error,
+    }
+}
+
+fn sleep_by<T>(
+    sleep: impl Fn(&Thread, Deadline) -> Wake,
+    deadline: Deadline,
+    mut condition: impl FnMut() -> Option<T>,
+) -> Result<T> {
     let current = current_thread();
     loop {
         thread::clear_wake();
@@ -83,12 +104,20 @@ pub fn sleep_until<T>(deadline: Deadline, mut condition: impl FnMut() -> Option<
         if current.has_signal() {
             return Err(Errno::ERESTARTSYS);
         }
-        let left = deadline.left();
-        if left == Some(0) {
+        if deadline.left() == Some(0) {
             return Err(Errno::ETIMEDOUT);
         }
-        if asleep(&current, || thread::park(left)) == Wake::TimedOut && deadline.left() == Some(0) {
+        if sleep(&current, deadline) == Wake::TimedOut && deadline.left() == Some(0) {
             return condition().ok_or(Errno::ETIMEDOUT);
         }
     }
+}
+
+/// One sleep until a wake-up since [`thread::clear_wake`], or the deadline. A thread that was often woken soon stays inside for a
+/// while ([`thread::look_for_wake`]), unless it would be late for the deadline.
+pub fn sleep_until_woken(thread: &Thread, deadline: Deadline) -> Wake {
+    asleep(thread, || {
+        let may_look = deadline.left().is_none_or(|ns| ns >= SHORT_NS);
+        if may_look && thread::look_for_wake() { Wake::Woken } else { thread::park(deadline.left()) }
+    })
 }

@@ -181,8 +181,13 @@ fn withdraw(waiter: &Arc<Waiter>) -> bool {
 
 /// FUTEX_WAKE(_BITSET): wakes up to `count` waiters with a common bit; returns how many.
 pub fn wake(key: Key, count: usize, bitset: u32) -> usize {
-    let mut woken = VecDeque::new();
     let mut queue = key.bucket().lock();
+    if count == 1 {
+        let woken = take_from(&mut queue, &mut 0, key, bitset);
+        drop(queue);
+        return woken.inspect(|waiter| waiter.thread.unpark()).is_some() as usize;
+    }
+    let mut woken = VecDeque::new();
     take_waiters(&mut queue, key, count, bitset, &mut woken);
     drop(queue);
     wake_all(woken)
@@ -190,17 +195,23 @@ pub fn wake(key: Key, count: usize, bitset: u32) -> usize {
 
 fn take_waiters(queue: &mut Queue, key: Key, count: usize, bitset: u32, woken: &mut Queue) {
     let mut position = 0;
-    while position < queue.len() && woken.len() < count {
-        let candidate = &queue[position];
-        if candidate.bitset & bitset != 0 && *candidate.key.lock() == Some(key) {
-            if let Some(waiter) = queue.remove(position) {
-                *waiter.key.lock() = None;
-                woken.push_back(waiter);
-            }
-        } else {
-            position += 1;
-        }
+    while woken.len() < count
+        && let Some(waiter) = take_from(queue, &mut position, key, bitset)
+    {
+        woken.push_back(waiter);
     }
+}
+
+/// Takes the first waiter at or behind `position` that is to be woken, and marks it as woken.
+fn take_from(queue: &mut Queue, position: &mut usize, key: Key, bitset: u32) -> Option<Arc<Waiter>> {
+    while let Some(candidate) = queue.get(*position) {
+        if candidate.bitset & bitset != 0 && *candidate.key.lock() == Some(key) {
+            *candidate.key.lock() = None;
+            return queue.remove(*position);
+        }
+        *position += 1;
+    }
+    None
 }
 
 fn wake_all(woken: Queue) -> usize {

@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 use core::sync::atomic::Ordering::*;
 
 use crate::errno::{Errno, Result};
-use crate::events::{Deadline, sleep_until};
+use crate::events::{Deadline, sleep_until, sleep_until_signal};
 use crate::file::OpenFlags;
 use crate::process::{Context, Fd, Process, Thread, all_processes, find_process};
 use crate::signal::{
@@ -108,7 +108,8 @@ pub fn sys_rt_sigsuspend(ctx: &Context, at: Addr, size: usize) -> Result<usize> 
     check_size(size)?;
     let mask = user_space::read_u64(at)?;
     lend_mask(ctx.thread, mask);
-    sleep_until(Deadline::NEVER, || None::<usize>).map_err(|_| Errno::ERESTARTNOHAND)
+    sleep_until_signal(Deadline::NEVER);
+    Err(Errno::ERESTARTNOHAND)
 }
 
 /// Replaces the mask for the time of a call (sigsuspend, ppoll …); delivery or [`restore_saved_mask`] gives it back.
@@ -128,7 +129,8 @@ pub fn end_loan<T>(ctx: &Context, result: Result<T>) -> Result<T> {
 
 /// pause(2).
 pub fn sys_pause(_ctx: &Context) -> Result<usize> {
-    sleep_until(Deadline::NEVER, || None::<usize>).map_err(|_| Errno::ERESTARTNOHAND)
+    sleep_until_signal(Deadline::NEVER);
+    Err(Errno::ERESTARTNOHAND)
 }
 
 /// rt_sigtimedwait(2).

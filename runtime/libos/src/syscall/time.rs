@@ -5,7 +5,7 @@ use linux_raw_sys::general as raw;
 
 use super::thread::read_timespec;
 use crate::errno::{Errno, Result};
-use crate::events::{Deadline, sleep_until};
+use crate::events::{Deadline, sleep_until_signal};
 use crate::process::Context;
 use crate::time::{Clock, SECOND, resolution_ns, vdso};
 use crate::user_space::{self, Addr};
@@ -112,9 +112,9 @@ pub fn sys_clock_nanosleep(ctx: &Context, id: i32, flags: u32, at: Addr, rest: A
 fn sleep(ctx: &Context, deadline: impl FnOnce() -> Deadline, rest: Option<Addr>) -> Result<usize> {
     let kept = ctx.thread.sleep_until.lock().take();
     let deadline = kept.unwrap_or_else(deadline);
-    match sleep_until(deadline, || None::<usize>) {
-        Err(Errno::ETIMEDOUT) => Ok(0),
-        Err(Errno::ERESTARTSYS) => {
+    match sleep_until_signal(deadline) {
+        Errno::ETIMEDOUT => Ok(0),
+        Errno::ERESTARTSYS => {
             let Some(rest) = rest else {
                 return Err(Errno::ERESTARTNOHAND);
             };
@@ -128,6 +128,6 @@ fn sleep(ctx: &Context, deadline: impl FnOnce() -> Deadline, rest: Option<Addr>)
             *ctx.thread.sleep_until.lock() = Some(deadline);
             Err(Errno::ERESTART_RESTARTBLOCK)
         }
-        other => other,
+        other => Err(other),
     }
 }

@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use casemate_abi::{EpollEntry, HostCall};
+use zerocopy::IntoBytes;
 
 use super::file::{admit_count, stage};
 use super::{
@@ -70,9 +71,7 @@ pub fn socket_name(fd: &HostFd, peer: bool) -> Result<Vec<u8>, HostError> {
 fn write_header(data_length: usize, name_length: usize) -> Result<u64, HostError> {
     let range = buffer();
     let words = [range.address(), data_length as u64, range.address() + NAME, name_length as u64, 0];
-    for (index, word) in words.iter().enumerate() {
-        put(range, SIDE + index as u64 * 8, &word.to_le_bytes())?;
-    }
+    put(range, SIDE, words.as_bytes())?;
     Ok(range.address() + SIDE)
 }
 
@@ -110,8 +109,14 @@ pub fn socket_receive(fd: &HostFd, length: usize, flags: u32) -> Result<Received
     if count > 1 << 30 {
         return Err(HostError::IO);
     }
-    let address = read_address(read_u64(range, SIDE + 24)?)?;
-    let flags = u32::try_from(read_u64(range, SIDE + 32)?).map_err(|_| HostError::IO)?;
+    // Behind the data's place and length and the name's place.
+    let mut words = [0u64; 2];
+    if !range.read(SIDE + 24, words.as_mut_bytes()) {
+        return Err(HostError::IO);
+    }
+    let [name_length, flags] = words;
+    let address = read_address(name_length)?;
+    let flags = u32::try_from(flags).map_err(|_| HostError::IO)?;
     Ok(ReceivedMessage { data: Received::new(range, present), address, flags, count: count as usize })
 }
 

@@ -20,7 +20,7 @@ use linux_raw_sys::general as raw;
 use self::entry::Entry;
 use super::anonymous_stat;
 use crate::errno::{Errno, Result};
-use crate::events::{Deadline, Events, Pollee, Poller, Waiter, asleep, poll_host};
+use crate::events::{Deadline, Events, Pollee, Poller, Waiter, asleep, poll_host, sleep_until_woken};
 use crate::file::{File, OpenFlags, StatusFlags, Whence};
 use crate::process::current_thread;
 use crate::stat::{FileType, Stat};
@@ -308,7 +308,7 @@ impl Epoll {
                     self.collect(limit, &mut reports);
                 }
             } else if waits {
-                asleep(&current, || thread::park(left));
+                sleep_until_woken(&current, deadline);
                 self.collect(limit, &mut reports);
             }
             if !reports.is_empty() {
