@@ -76,7 +76,7 @@ pub struct MessageHeader {
     pub data_length: u64,
     /// Address of the socket address.
     pub name: u64,
-    /// Length (send) or capacity, then length (receive); 0 for none.
+    /// Length (send) or capacity, then length (receive); 0 for none, and then the header of a receive stays as it is.
     pub name_length: u64,
     /// Out (receive): MSG_* flags of the message.
     pub flags: u64,

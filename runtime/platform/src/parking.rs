@@ -24,14 +24,14 @@ const LOOKS: u32 = 16;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Patience {
     /// Sleeps without a look still to come.
-    resting: u16,
+    resting: u32,
     /// Sleeps without a look after one in vain, in sixteenths.
-    rest: u16,
+    rest: u32,
 }
 
 impl Patience {
     /// At most 4095 sleeps pass until a thread looks again; 100 µs spread over them are nothing.
-    const LONGEST_REST: u16 = 4095 * 16 - 16;
+    const LONGEST_REST: u32 = 4095 * 16;
 
     pub(crate) const fn new() -> Patience {
         Patience { resting: 0, rest: 0 }
@@ -135,18 +135,18 @@ mod tests {
     }
 
     #[test]
-    fn looking_in_vain_ends_but_for_one_sleep_in_a_thousand() {
+    fn looking_in_vain_ends_but_for_one_sleep_in_four_thousand() {
         let mut patience = Patience::new();
-        assert_eq!(looks(&mut patience, 1023, |_| false), 10);
-        assert_eq!(looks(&mut patience, 10 * 1024, |_| false), 10);
+        assert_eq!(looks(&mut patience, 4095, |_| false), 12);
+        assert_eq!(looks(&mut patience, 10 * 4096, |_| false), 10);
     }
 
     #[test]
     fn a_thread_whose_answers_come_soon_looks_every_time_again() {
         let mut patience = Patience::new();
         assert_eq!(looks(&mut patience, 1000, |_| true), 1000);
-        looks(&mut patience, 5000, |_| false);
-        looks(&mut patience, 1100, |_| true);
+        looks(&mut patience, 20_000, |_| false);
+        looks(&mut patience, 5000, |_| true);
         assert_eq!(looks(&mut patience, 1000, |_| true), 1000);
     }
 

@@ -118,6 +118,11 @@ pub fn udp() {
     let (count, header) = receive(right, 4, MSG_TRUNC);
     same!((count, header.flags as u32 & MSG_TRUNC), (8, MSG_TRUNC));
     same!(receive(right, 4, MSG_DONTWAIT).0, -(EAGAIN as i64));
+    // Without a place for the sender's address the header stays as it is.
+    same!(send(left, b"datagram", Some(right_port)), 8);
+    put_words(HEADER, &[buffer(), 4, 0, 0, 77]);
+    same!(host(HostCall::SocketReceive, [right, buffer() + HEADER, MSG_TRUNC as u64, 0, 0, 0]), 8);
+    same!((get::<MessageHeader>(HEADER).flags, seen(0, 4)), (77, b"data".as_slice()));
     same!(send(left, b"x", None), -(EDESTADDRREQ as i64));
 }
 

@@ -3,7 +3,7 @@
 use casemate_abi::{HostCall, MessageHeader};
 use linux_raw_sys::general::{
     __NR_accept4, __NR_bind, __NR_connect, __NR_getpeername, __NR_getsockname, __NR_getsockopt, __NR_listen,
-    __NR_recvmsg, __NR_sendmsg, __NR_setsockopt, __NR_shutdown, __NR_socket, iovec,
+    __NR_recvfrom, __NR_recvmsg, __NR_sendto, __NR_setsockopt, __NR_shutdown, __NR_socket, iovec,
 };
 use linux_raw_sys::net::*;
 
@@ -70,10 +70,8 @@ fn accept(caller: &Thread, fd: u64, address: u64, capacity: u64, out: u64) -> Re
 
 /// A kernel header for the enclave's, which names one range and one address.
 fn message(header: &MessageHeader, range: &mut iovec) -> msghdr {
-    range.iov_base = header.data as *mut _;
-    range.iov_len = header.data_length as _;
     msghdr {
-        msg_name: if header.name_length == 0 { core::ptr::null_mut() } else { header.name as *mut _ },
+        msg_name: header.name as *mut _,
         msg_namelen: header.name_length.min(i32::MAX as u64) as i32,
         msg_iov: (range as *mut iovec).cast(),
         msg_iovlen: 1,
@@ -83,8 +81,6 @@ fn message(header: &MessageHeader, range: &mut iovec) -> msghdr {
     }
 }
 
-const EMPTY: iovec = iovec { iov_base: core::ptr::null_mut(), iov_len: 0 };
-
 /// The enclave's header; what it names lies in the host buffer.
 fn header(caller: &Thread, at: u64) -> Result<MessageHeader, Errno> {
     let header: MessageHeader = get(caller, at)?;
@@ -93,23 +89,28 @@ fn header(caller: &Thread, at: u64) -> Result<MessageHeader, Errno> {
 }
 
 fn send(caller: &Thread, fd: u64, at: u64, flags: u64) -> Reply {
-    let header = header(caller, at)?;
-    let mut range = EMPTY;
-    let message = message(&header, &mut range);
-    let args = [fd, &raw const message as u64, flags & u32::MAX as u64 | MSG_NOSIGNAL as u64];
-    // SAFETY: the kernel reads the local header and checks the addresses in it.
-    unsafe { blocking::call(caller, __NR_sendmsg, args) }
+    let MessageHeader { data, data_length, name, name_length, .. } = header(caller, at)?;
+    let flags = flags & u32::MAX as u64 | MSG_NOSIGNAL as u64;
+    let name = if name_length == 0 { 0 } else { name };
+    // SAFETY: the kernel reads what lies in the host buffer.
+    unsafe { blocking::call(caller, __NR_sendto, [fd, data, data_length, flags, name, name_length]) }
 }
 
+/// With a place for the sender's address recvmsg(2), which tells of MSG_* flags, too; else recvfrom(2), which is faster.
 fn receive(caller: &Thread, fd: u64, at: u64, flags: u64) -> Reply {
     let mut header = header(caller, at)?;
-    let mut range = EMPTY;
+    let flags = flags & u32::MAX as u64;
+    if header.name_length == 0 {
+        // SAFETY: the kernel writes what lies in the host buffer.
+        return unsafe {
+            blocking::call(caller, __NR_recvfrom, [fd, header.data, header.data_length, flags, 0, 0])
+        };
+    }
+    let mut range = iovec { iov_base: header.data as *mut _, iov_len: header.data_length as _ };
     let mut message = message(&header, &mut range);
     let capacity = header.name_length;
     // SAFETY: the kernel fills the local header and checks the addresses in it.
-    let count = unsafe {
-        blocking::call(caller, __NR_recvmsg, [fd, &raw mut message as u64, flags & u32::MAX as u64])
-    }?;
+    let count = unsafe { blocking::call(caller, __NR_recvmsg, [fd, &raw mut message as u64, flags]) }?;
     header.name_length = (message.msg_namelen as u64).min(capacity);
     header.flags = message.msg_flags as u64;
     put(caller, at, header)?;

@@ -230,12 +230,14 @@ impl Socket for HostSocket {
             return Err(Errno::EAGAIN);
         }
         let wanted = self.with_mode(flags & RECEIVE_FLAGS);
+        // A stream's other end is known, and only the urgent byte comes with a flag.
+        let sender = self.kind != STREAM || wanted & message::OUT_OF_BAND != 0;
         let mut incoming = Incoming::default();
         loop {
             let length = sink.remaining().min(TRANSFER_LIMIT);
             sink.prepare(length)?;
             let dont_wait = wanted & message::DONT_WAIT != 0;
-            let got = match self.call(dont_wait, || host::socket_receive(&self.fd, length, wanted)) {
+            let got = match self.call(dont_wait, || host::socket_receive(&self.fd, length, wanted, sender)) {
                 Err(_) if incoming.count > 0 => return Ok(incoming),
                 other => other?,
             };

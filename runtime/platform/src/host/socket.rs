@@ -5,6 +5,8 @@ use alloc::vec::Vec;
 use casemate_abi::{EpollEntry, HostCall};
 use zerocopy::IntoBytes;
 
+use crate::boundary::HostRange;
+
 use super::file::{admit_count, stage};
 use super::{
     Bytes, HostError, HostFd, Received, SIDE, TRANSFER_LIMIT, TransferError, buffer, call_done, call_raw,
@@ -97,27 +99,36 @@ pub struct ReceivedMessage {
     pub count: usize,
 }
 
-/// recvmsg(2) of at most `length` bytes.
-pub fn socket_receive(fd: &HostFd, length: usize, flags: u32) -> Result<ReceivedMessage, HostError> {
+/// recvmsg(2) of at most `length` bytes; without `sender` neither its address nor flags are asked for.
+pub fn socket_receive(
+    fd: &HostFd,
+    length: usize,
+    flags: u32,
+    sender: bool,
+) -> Result<ReceivedMessage, HostError> {
     const MSG_TRUNC: u32 = 0x20;
     let range = buffer();
     let length = length.min(TRANSFER_LIMIT);
-    let header = write_header(length, ADDRESS_LIMIT)?;
+    let header = write_header(length, if sender { ADDRESS_LIMIT } else { 0 })?;
     let count = call_raw(HostCall::SocketReceive, [fd.arg(), header, flags as u64, 0, 0, 0])?;
     let present =
         if flags & MSG_TRUNC != 0 { count.min(length as u64) as usize } else { admit_count(count, length)? };
     if count > 1 << 30 {
         return Err(HostError::IO);
     }
+    let (address, flags) = if sender { read_sender(range)? } else { (Vec::new(), 0) };
+    Ok(ReceivedMessage { data: Received::new(range, present), address, flags, count: count as usize })
+}
+
+/// Address and flags from the header of a receive.
+fn read_sender(range: HostRange) -> Result<(Vec<u8>, u32), HostError> {
     // Behind the data's place and length and the name's place.
     let mut words = [0u64; 2];
     if !range.read(SIDE + 24, words.as_mut_bytes()) {
         return Err(HostError::IO);
     }
     let [name_length, flags] = words;
-    let address = read_address(name_length)?;
-    let flags = u32::try_from(flags).map_err(|_| HostError::IO)?;
-    Ok(ReceivedMessage { data: Received::new(range, present), address, flags, count: count as usize })
+    Ok((read_address(name_length)?, u32::try_from(flags).map_err(|_| HostError::IO)?))
 }
 
 /// getsockopt(2); at most 256 bytes.

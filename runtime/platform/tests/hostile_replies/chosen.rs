@@ -47,7 +47,7 @@ fn counts_never_exceed_what_was_asked() {
         assert_eq!(with(reply(count), || fd_write(&FD, Bytes::Kernel(&bytes))), Err(EIO.into()));
         assert_eq!(with(reply(count), || fd_write_at(&FD, Bytes::Kernel(&bytes), 0)), Err(EIO.into()));
         assert_eq!(with(reply(count), || socket_send(&FD, Bytes::Kernel(&bytes), &[], 0)), Err(EIO.into()));
-        assert_eq!(with(reply(count), || socket_receive(&FD, 100, 0).map(drop)), Err(EIO));
+        assert_eq!(with(reply(count), || socket_receive(&FD, 100, 0, true).map(drop)), Err(EIO));
         assert_eq!(with(reply(count), || socket_get_option(&FD, 1, 1, 100)), Err(EIO));
         assert_eq!(with(reply(count), || epoll_wait(&FD, 100, None).map(drop)), Err(EIO));
         let mut entries = [poll_entry(&FD, 1); 100];
@@ -70,11 +70,11 @@ fn counts_never_exceed_what_was_asked() {
             put_words(SIDE, &[0; 5]);
             5000
         },
-        || socket_receive(&FD, 100, 0x20),
+        || socket_receive(&FD, 100, 0x20, true),
     )
     .unwrap();
     assert_eq!((cut.data.len(), cut.count), (100, 5000));
-    assert_eq!(with(reply((1 << 30) + 1), || socket_receive(&FD, 100, 0x20).map(drop)), Err(EIO));
+    assert_eq!(with(reply((1 << 30) + 1), || socket_receive(&FD, 100, 0x20, true).map(drop)), Err(EIO));
 }
 
 fn what_succeeds_with_nothing_says_nothing_else() {
@@ -251,7 +251,7 @@ fn addresses_of_sockets_are_no_longer_than_addresses() {
                 put_words(SIDE, &[0, 0, 0, length, flags]);
                 0
             },
-            || socket_receive(&FD, 10, 0).map(|message| message.address.len()),
+            || socket_receive(&FD, 10, 0, true).map(|message| message.address.len()),
         )
     };
     assert_eq!((receive(28, 0), receive(129, 0)), (Ok(28), Err(EIO)));

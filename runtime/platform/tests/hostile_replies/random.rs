@@ -384,8 +384,10 @@ impl Caller {
             }
             7 => {
                 let (length, flags) = (self.numbers.below(9000) as usize, self.numbers.pick(&[0, 0x20]));
-                if let Some(message) = admitted(SocketReceive, socket_receive(&fd, length, flags)) {
+                let sender = self.numbers.one_in(2);
+                if let Some(message) = admitted(SocketReceive, socket_receive(&fd, length, flags, sender)) {
                     taken_over(&message.data, length);
+                    assert!(sender || message.address.is_empty() && message.flags == 0);
                     assert!(message.address.len() <= ADDRESS_LIMIT && message.count <= 1 << 30);
                     assert!(flags != 0 || message.count == message.data.len());
                 }
