@@ -191,6 +191,11 @@ pub trait File: Send + Sync + Any {
         None
     }
 
+    /// Lines for /proc/PID/fdinfo beyond those of every file.
+    fn details(&self) -> Vec<u8> {
+        Vec::new()
+    }
+
     /// The advisory locks of what is open here.
     fn locks(&self) -> Option<&crate::fs::lock::FileLocks> {
         self.location()?.inode().locks()

@@ -19,6 +19,8 @@ pub enum FileType {
     Fifo,
     /// Socket.
     Socket,
+    /// None of these: what has no place in a tree (eventfd, epoll, inotify).
+    Anonymous,
 }
 
 impl FileType {
@@ -32,6 +34,7 @@ impl FileType {
             FileType::BlockDevice => raw::S_IFBLK,
             FileType::Fifo => raw::S_IFIFO,
             FileType::Socket => raw::S_IFSOCK,
+            FileType::Anonymous => 0,
         }
     }
 

@@ -8,6 +8,7 @@ use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::*};
 use casemate_platform::sync::Mutex;
 
 use super::node::{Location, Node};
+use super::notify::{self, Notices};
 
 /// Nodes at which shrinking begins.
 const NODE_LIMIT: usize = 65_536;
@@ -26,6 +27,9 @@ pub(super) fn count_new() {
 impl Drop for Node {
     fn drop(&mut self) {
         NODES.fetch_sub(1, Relaxed);
+        if notify::is_watching() && self.inode().is_unlinked() {
+            Notices::default().gone(&self.inode().clone());
+        }
         // A deep tree must not be dropped by recursion: library OS stacks are small.
         let mut parent = self.take_parent();
         while let Some(mut node) = parent.and_then(Location::into_last) {

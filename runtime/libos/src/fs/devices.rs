@@ -9,6 +9,7 @@ use casemate_platform::random;
 use super::Location;
 use super::inode::{Inode, NewInode, NewKind};
 use super::mount::make_device;
+use super::notify::Opened;
 use super::stream::StandardStream;
 use super::tree::Tree;
 use crate::errno::{Errno, Result};
@@ -73,13 +74,14 @@ pub fn open(device: u64, at: &Location, flags: OpenFlags) -> Result<Arc<dyn File
         TTY => return StandardStream::open_terminal(flags).ok_or(Errno::ENXIO),
         _ => return Err(Errno::ENXIO),
     };
-    Ok(Arc::new(DeviceFile { device, at: at.clone(), status: StatusFlags::new(flags) }))
+    let opened = Opened::now(at.clone(), flags);
+    Ok(Arc::new(DeviceFile { device, at: opened, status: StatusFlags::new(flags) }))
 }
 
 /// An open device.
 struct DeviceFile {
     device: Device,
-    at: Location,
+    at: Opened,
     status: StatusFlags,
 }
 
@@ -131,11 +133,11 @@ impl File for DeviceFile {
     }
 
     fn stat(&self) -> Result<Stat> {
-        self.at.stat()
+        self.at.place().stat()
     }
 
     fn path_text(&self) -> Vec<u8> {
-        self.at.path_text()
+        self.at.place().path_text()
     }
 
     fn read(&self, sink: &mut Sink) -> Result<usize> {
@@ -175,12 +177,12 @@ impl File for DeviceFile {
     }
 
     fn location(&self) -> Option<&Location> {
-        Some(&self.at)
+        Some(self.at.place())
     }
 
     fn mapping(&self, _shared: bool) -> Result<Arc<dyn Mappable>> {
         match self.device {
-            Device::Zero => Ok(Arc::new(Zeros(self.at.clone()))),
+            Device::Zero => Ok(Arc::new(Zeros(self.at.place().clone()))),
             _ => Err(Errno::ENODEV),
         }
     }

@@ -7,6 +7,7 @@ use core::any::Any;
 use casemate_platform::sync::Mutex;
 
 use super::node::Location;
+use super::notify::Opened;
 use super::turn::Turn;
 use crate::errno::{Errno, Result};
 use crate::file::{DirectorySink, File, OpenFlags, StatusFlags, Whence};
@@ -16,7 +17,7 @@ use crate::stat::Stat;
 
 /// An open directory.
 pub struct DirectoryFile {
-    location: Location,
+    at: Opened,
     status: StatusFlags,
     position: Mutex<u64>,
     turn: Turn,
@@ -26,7 +27,8 @@ impl DirectoryFile {
     /// Opens a directory.
     pub fn new(location: Location, flags: OpenFlags) -> Arc<DirectoryFile> {
         let status = StatusFlags::new(flags);
-        Arc::new(DirectoryFile { location, status, position: Mutex::new(0), turn: Turn::new() })
+        let at = Opened::now(location, flags);
+        Arc::new(DirectoryFile { at, status, position: Mutex::new(0), turn: Turn::new() })
     }
 }
 
@@ -36,11 +38,11 @@ impl File for DirectoryFile {
     }
 
     fn stat(&self) -> Result<Stat> {
-        self.location.stat()
+        self.at.place().stat()
     }
 
     fn path_text(&self) -> Vec<u8> {
-        self.location.path_text()
+        self.at.place().path_text()
     }
 
     fn read(&self, _sink: &mut Sink) -> Result<usize> {
@@ -72,16 +74,16 @@ impl File for DirectoryFile {
 
     fn read_directory(&self, sink: &mut dyn DirectorySink) -> Result<()> {
         let _turn = self.turn.take()?;
-        if !self.location.is_attached() {
+        if !self.at.place().is_attached() {
             return Err(Errno::ENOENT);
         }
         let position = *self.position.lock();
-        let parent = match self.location.parent() {
+        let parent = match self.at.place().parent() {
             Some(parent) => parent.stat()?.inode,
-            None => self.location.stat()?.inode,
+            None => self.at.place().stat()?.inode,
         };
-        let mut sink = Covered { below: sink, directory: &self.location };
-        let after = self.location.inode().read_directory(position, parent, &mut sink)?;
+        let mut sink = Covered { below: sink, directory: self.at.place() };
+        let after = self.at.place().inode().read_directory(position, parent, &mut sink)?;
         *self.position.lock() = after;
         Ok(())
     }
@@ -91,11 +93,11 @@ impl File for DirectoryFile {
     }
 
     fn location(&self) -> Option<&Location> {
-        Some(&self.location)
+        Some(self.at.place())
     }
 
     fn closing(&self, process: &Process) {
-        if let Some(locks) = self.location.inode().locks() {
+        if let Some(locks) = self.at.place().inode().locks() {
             locks.release_process(process.pid);
         }
     }
@@ -107,7 +109,7 @@ impl File for DirectoryFile {
 
 impl Drop for DirectoryFile {
     fn drop(&mut self) {
-        if let Some(locks) = self.location.inode().locks() {
+        if let Some(locks) = self.at.place().inode().locks() {
             locks.release_description(core::ptr::from_ref(self) as usize);
         }
     }

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use core::any::Any;
 
 use super::lock::FileLocks;
+use super::notify::Watchers;
 use super::{Location, statfs::FsStatistics};
 use crate::errno::{Errno, Result};
 use crate::file::{DirectorySink, File, OpenFlags};
@@ -201,6 +202,16 @@ pub trait Inode: Send + Sync + Any {
     /// Its locks; `None` where locks make no sense.
     fn locks(&self) -> Option<&FileLocks> {
         None
+    }
+
+    /// Who watches it; `None` where objects do not last and there is nothing to tell.
+    fn watchers(&self) -> Option<&Watchers> {
+        None
+    }
+
+    /// Whether its last name is known to be gone.
+    fn is_unlinked(&self) -> bool {
+        false
     }
 
     /// What the library OS hangs on a FIFO's or socket's name.

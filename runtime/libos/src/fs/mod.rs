@@ -14,6 +14,7 @@ pub mod inode;
 pub mod lock;
 pub mod mount;
 pub mod node;
+pub mod notify;
 pub mod open;
 pub mod page;
 pub mod proc;

@@ -154,7 +154,7 @@ pub fn open_found(found: &Location, how: How, credentials: &Credentials) -> Resu
     }
     let file = found.inode().open(found, flags)?;
     if flags.contains(OpenFlags::TRUNCATE) && found.kind() == FileType::Regular {
-        found.inode().set(&AttributeChange { size: Some(0), ..AttributeChange::default() })?;
+        found.set(&AttributeChange { size: Some(0), ..AttributeChange::default() })?;
     }
     Ok(file)
 }

@@ -36,7 +36,7 @@ impl EventFile {
             semaphore,
             pollee: Pollee::new(),
             status: StatusFlags::new(flags),
-            stat: anonymous_stat(FileType::CharacterDevice, 0o600),
+            stat: anonymous_stat(FileType::Anonymous, 0o600),
         })
     }
 

@@ -11,6 +11,7 @@ use super::{Credentials, ProgramImage};
 use crate::errno::{Errno, Result};
 use crate::file::{Mappable, OpenFlags};
 use crate::fs::access::{self, EXECUTE};
+use crate::fs::notify;
 use crate::fs::tree::{RunningText, TreeInode};
 use crate::fs::walk::Walk;
 use crate::fs::{FsView, Location};
@@ -57,7 +58,9 @@ fn open(request: &Request, path: &[u8]) -> Result<(Location, Arc<dyn Mappable>)>
         return Err(Errno::EACCES);
     }
     access::check(&found, request.credentials, EXECUTE)?;
-    let mapping = found.inode().open(&found, OpenFlags::empty())?.mapping(false)?;
+    let file = found.inode().open(&found, OpenFlags::empty())?;
+    notify::accessed(&*file);
+    let mapping = file.mapping(false)?;
     Ok((found, mapping))
 }
 

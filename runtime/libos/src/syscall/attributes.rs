@@ -62,7 +62,7 @@ fn change_mode(ctx: &Context, place: &Location, mode: u32) -> Result<usize> {
     let (_, _, gid) = place.inode().ownership()?;
     let foreign_group = !ids.in_group(gid) && !ids.overrides_access();
     let permissions = mode & 0o7777 & if foreign_group { !SET_GID } else { !0 };
-    place.inode().set(&AttributeChange { permissions: Some(permissions), ..Default::default() })?;
+    place.set(&AttributeChange { permissions: Some(permissions), ..Default::default() })?;
     Ok(0)
 }
 
@@ -111,7 +111,7 @@ fn change_owner(ctx: &Context, place: &Location, uid: u32, gid: u32) -> Result<u
     let lost =
         if directory { 0 } else { SET_UID | if group_executes || foreign_group { SET_GID } else { 0 } };
     let permissions = (permissions & lost != 0).then_some(permissions & !lost);
-    place.inode().set(&AttributeChange { permissions, uid, gid, ..Default::default() })?;
+    place.set(&AttributeChange { permissions, uid, gid, ..Default::default() })?;
     Ok(0)
 }
 
@@ -242,6 +242,6 @@ fn change_times(ctx: &Context, place: &Location, times: NewTimes) -> Result<usiz
         NewTime::Keep => None,
         NewTime::To(time) => Some(time),
     });
-    place.inode().set(&AttributeChange { accessed, modified, ..Default::default() })?;
+    place.set(&AttributeChange { accessed, modified, ..Default::default() })?;
     Ok(0)
 }

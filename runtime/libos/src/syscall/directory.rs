@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use crate::errno::{Errno, Result};
 use crate::file::{DirectorySink, Whence};
+use crate::fs::notify;
 use crate::process::{Context, Fd};
 use crate::user_space::{self, Addr};
 
@@ -49,6 +50,7 @@ fn read_entries(ctx: &Context, fd: Fd, at: Addr, size: u32, wide: bool) -> Resul
     let mut entries =
         Entries { bytes: Vec::new(), room: (size as usize).min(GATHER_LIMIT), wide, refused: false };
     file.read_directory(&mut entries)?;
+    notify::accessed(&*file);
     if entries.bytes.is_empty() && entries.refused {
         return Err(Errno::EINVAL);
     }

@@ -8,6 +8,7 @@ mod epoll;
 mod eventfd;
 mod exec;
 pub mod identity;
+mod inotify;
 mod limits;
 mod link;
 mod lock;

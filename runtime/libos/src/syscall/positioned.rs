@@ -2,9 +2,10 @@
 
 use alloc::sync::Arc;
 
-use super::read_write::with_positions;
+use super::read_write::{self, with_positions};
 use crate::errno::{Errno, Result};
 use crate::file::File;
+use crate::fs::notify;
 use crate::fs::tree::RegularFile;
 use crate::io::{Sink, Source, read_segments};
 use crate::process::{Context, Fd};
@@ -37,10 +38,7 @@ fn read(ctx: &Context, fd: Fd, vector: Addr, count: usize, offset: Option<u64>) 
     let file = file(ctx, fd, false, offset)?;
     let segments = read_segments(vector, count)?;
     let mut sink = Sink::segments(&segments);
-    match offset {
-        Some(offset) => file.read_at(&mut sink, offset),
-        None => file.read(&mut sink),
-    }
+    read_write::read(&*file, &mut sink, offset)
 }
 
 fn write(
@@ -55,12 +53,13 @@ fn write(
     let segments = read_segments(vector, count)?;
     let mut source = Source::segments(&segments);
     if let (true, Some(file)) = (append, file.as_any().downcast_ref::<RegularFile>()) {
-        return file.append(&mut source, offset.is_none());
+        let count = file.append(&mut source, offset.is_none())?;
+        if count > 0 {
+            notify::modified(file);
+        }
+        return Ok(count);
     }
-    match offset {
-        Some(offset) => file.write_at(&mut source, offset),
-        None => file.write(&mut source),
-    }
+    read_write::write(&*file, &mut source, offset)
 }
 
 /// preadv(2).

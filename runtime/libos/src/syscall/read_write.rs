@@ -4,6 +4,7 @@ use alloc::sync::Arc;
 
 use crate::errno::{Errno, Result};
 use crate::file::{File, Whence};
+use crate::fs::notify;
 use crate::io::{Sink, Source, read_segments};
 use crate::process::{Context, Fd};
 use crate::user_space::Addr;
@@ -30,32 +31,56 @@ pub fn with_positions(ctx: &Context, fd: Fd, write: bool) -> Result<Arc<dyn File
     }
 }
 
+/// A read and its news for those who watch the file.
+pub(super) fn read(file: &dyn File, sink: &mut Sink, offset: Option<u64>) -> Result<usize> {
+    let count = match offset {
+        Some(offset) => file.read_at(sink, offset)?,
+        None => file.read(sink)?,
+    };
+    if count > 0 {
+        notify::accessed(file);
+    }
+    Ok(count)
+}
+
+/// A write and its news for those who watch the file.
+pub(super) fn write(file: &dyn File, source: &mut Source, offset: Option<u64>) -> Result<usize> {
+    let count = match offset {
+        Some(offset) => file.write_at(source, offset)?,
+        None => file.write(source)?,
+    };
+    if count > 0 {
+        notify::modified(file);
+    }
+    Ok(count)
+}
+
 /// read(2).
 pub fn sys_read(ctx: &Context, fd: Fd, at: Addr, length: usize) -> Result<usize> {
-    readable(ctx, fd)?.read(&mut Sink::user(at, length))
+    read(&*readable(ctx, fd)?, &mut Sink::user(at, length), None)
 }
 
 /// write(2).
 pub fn sys_write(ctx: &Context, fd: Fd, at: Addr, length: usize) -> Result<usize> {
-    writable(ctx, fd)?.write(&mut Source::user(at, length))
+    write(&*writable(ctx, fd)?, &mut Source::user(at, length), None)
 }
 
 /// pread64(2).
 pub fn sys_pread64(ctx: &Context, fd: Fd, at: Addr, length: usize, offset: i64) -> Result<usize> {
     let offset = u64::try_from(offset).map_err(|_| Errno::EINVAL)?;
-    with_positions(ctx, fd, false)?.read_at(&mut Sink::user(at, length), offset)
+    read(&*with_positions(ctx, fd, false)?, &mut Sink::user(at, length), Some(offset))
 }
 
 /// pwrite64(2).
 pub fn sys_pwrite64(ctx: &Context, fd: Fd, at: Addr, length: usize, offset: i64) -> Result<usize> {
     let offset = u64::try_from(offset).map_err(|_| Errno::EINVAL)?;
-    with_positions(ctx, fd, true)?.write_at(&mut Source::user(at, length), offset)
+    write(&*with_positions(ctx, fd, true)?, &mut Source::user(at, length), Some(offset))
 }
 
 /// readv(2).
 pub fn sys_readv(ctx: &Context, fd: Fd, vector: Addr, count: usize) -> Result<usize> {
     let file = readable(ctx, fd)?;
-    file.read(&mut Sink::segments(&read_segments(vector, count)?))
+    read(&*file, &mut Sink::segments(&read_segments(vector, count)?), None)
 }
 
 /// writev(2).
@@ -76,7 +101,11 @@ pub fn sys_writev(ctx: &Context, fd: Fd, vector: Addr, count: usize) -> Result<u
             }
         }
     }
-    source.result(outcome)
+    let moved = source.result(outcome)?;
+    if moved > 0 {
+        notify::modified(&*file);
+    }
+    Ok(moved)
 }
 
 /// close(2).

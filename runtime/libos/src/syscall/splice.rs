@@ -3,6 +3,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::read_write;
 use crate::errno::{Errno, Result};
 use crate::file::{File, OpenFlags};
 use crate::io::{Sink, Source, read_segments};
@@ -89,10 +90,7 @@ pub fn sys_splice(
             let offset = Offset::read(out_offset)?;
             let moved = from.hand_on(length, may_not_wait(&input, flags), false, &mut |bytes| {
                 let source = &mut Source::kernel(bytes);
-                match &offset {
-                    Some(offset) => out.write_at(source, offset.value),
-                    None => out.write(source),
-                }
+                read_write::write(&*out, source, offset.as_ref().map(|offset| offset.value))
             })?;
             offset.map_or(Ok(()), |offset| offset.advance(moved))?;
             Ok(moved)
@@ -102,10 +100,7 @@ pub fn sys_splice(
             let room = to.room(may_not_wait(&out, flags))?;
             let mut bytes = alloc::vec![0; length.min(room)];
             let sink = &mut Sink::kernel(&mut bytes);
-            let count = match &offset {
-                Some(offset) => input.read_at(sink, offset.value)?,
-                None => input.read(sink)?,
-            };
+            let count = read_write::read(&*input, sink, offset.as_ref().map(|offset| offset.value))?;
             let moved = to.write(&mut Source::kernel(&bytes[..count]), false, false)?;
             offset.map_or(Ok(()), |offset| offset.advance(moved))?;
             Ok(moved)

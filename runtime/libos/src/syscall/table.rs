@@ -8,9 +8,10 @@ use alloc::string::String;
 use super::argument::{Argument, PathAddr};
 use super::packed::Packed;
 use super::{
-    attributes, descriptor, directory, epoll, eventfd, exec, identity, limits, link, lock, memfd, memory,
-    message, open, path, pidfd, pipe, poll, positioned, prctl, process, process_memory, read_write,
-    scheduling, signal, socket, splice, stat, statfs, system, thread, time, timer, transfer, xattr,
+    attributes, descriptor, directory, epoll, eventfd, exec, identity, inotify, limits, link, lock,
+    memfd, memory, message, open, path, pidfd, pipe, poll, positioned, prctl, process,
+    process_memory, read_write, scheduling, signal, socket, splice, stat, statfs, system, thread, time,
+    timer, transfer, xattr,
 };
 use crate::errno::Errno;
 use crate::process::{Context, Fd};
@@ -274,6 +275,9 @@ syscalls! {
     238 set_mempolicy(mode: u32, nodes: Addr, count: u64) = memory::sys_set_mempolicy [partly "one node: without effect"]
     239 get_mempolicy(mode: Addr, nodes: Addr, count: u64, at: u64, flags: u64) = memory::sys_get_mempolicy [partly "one node, the default policy"]
     247 waitid(kind: u32, id: u32, info: Addr, options: u32, usage: Addr) = process::sys_waitid [partly "no stops; resource usage is zero"]
+    253 inotify_init() = inotify::sys_inotify_init [full]
+    254 inotify_add_watch(fd: Fd, path: PathAddr, mask: u32) = inotify::sys_inotify_add_watch [partly "nothing is told of /proc and /sys; of host directories, what happens through the enclave"]
+    255 inotify_rm_watch(fd: Fd, watch: i32) = inotify::sys_inotify_rm_watch [full]
     257 openat(directory: Fd, path: PathAddr, flags: u32, mode: u32) = open::sys_openat [full]
     258 mkdirat(dirfd: Fd, path: PathAddr, mode: u32) = link::sys_mkdirat [full]
     259 mknodat(dirfd: Fd, path: PathAddr, mode: u32, device: u32) = link::sys_mknodat [full]
@@ -309,6 +313,7 @@ syscalls! {
     291 epoll_create1(flags: u32) = epoll::sys_epoll_create1 [full]
     292 dup3(old: Fd, new: Fd, flags: u32) = descriptor::sys_dup3 [full]
     293 pipe2(at: Addr, flags: u32) = pipe::sys_pipe2 [partly "no notification pipes"]
+    294 inotify_init1(flags: u32) = inotify::sys_inotify_init1 [full]
     295 preadv(fd: Fd, vector: Addr, count: usize, low: i64) = positioned::sys_preadv [full]
     296 pwritev(fd: Fd, vector: Addr, count: usize, low: i64) = positioned::sys_pwritev [full]
     297 rt_tgsigqueueinfo(group: i32, tid: i32, number: u32, at: Addr) = signal::sys_rt_tgsigqueueinfo [full]

@@ -11,6 +11,7 @@ use crate::file::{File, OpenFlags, Whence};
 use crate::fs::access::{self, WRITE};
 use crate::fs::caller;
 use crate::fs::inode::AttributeChange;
+use crate::fs::notify;
 use crate::fs::resolve::{self, WORKING_DIRECTORY, credentials};
 
 use crate::io::{Sink, Source, TRANSFER_MAXIMUM};
@@ -114,7 +115,16 @@ pub fn sys_sendfile(ctx: &Context, out: Fd, input: Fd, offset: Addr, count: usiz
     let count = count.min(TRANSFER_MAXIMUM);
     let done = pump(&from, count, |_, bytes| write_all(&*to, bytes))?;
     from.advance(done)?;
+    tell(done, from.file, &*to);
     Ok(done)
+}
+
+/// Tells those who watch the files that so many bytes went from one to the other.
+fn tell(moved: usize, from: &dyn File, to: &dyn File) {
+    if moved > 0 {
+        notify::accessed(from);
+        notify::modified(to);
+    }
 }
 
 /// Writes until everything is taken or the file takes no more; an error counts only when nothing was taken.
@@ -154,6 +164,7 @@ pub fn sys_copy_file_range(
     })?;
     from.advance(done)?;
     to.advance(done)?;
+    tell(done, from.file, to.file);
     Ok(done)
 }
 
@@ -199,7 +210,7 @@ pub fn sys_truncate(ctx: &Context, path: PathAddr, size: i64) -> Result<usize> {
     place.check_writable()?;
     access::check(&place, &credentials(ctx), WRITE)?;
     caller::check_size(place.stat()?.size, size)?;
-    place.inode().set(&AttributeChange { size: Some(size), ..Default::default() })?;
+    place.set(&AttributeChange { size: Some(size), ..Default::default() })?;
     Ok(0)
 }
 
@@ -214,6 +225,7 @@ pub fn sys_ftruncate(ctx: &Context, fd: Fd, size: i64) -> Result<usize> {
         caller::check_size(file.stat()?.size, size)?;
     }
     file.truncate(size)?;
+    notify::modified(&*file);
     Ok(0)
 }
 
@@ -238,6 +250,7 @@ pub fn sys_fallocate(ctx: &Context, fd: Fd, mode: u32, offset: i64, length: i64)
         caller::check_size(file.stat()?.size, end as u64)?;
     }
     file.allocate(mode, offset as u64, length as u64)?;
+    notify::modified(&*file);
     Ok(0)
 }
 

@@ -10,6 +10,7 @@ use crate::errno::{Errno, Result};
 use crate::file::OpenFlags;
 use crate::fs::Location;
 use crate::fs::inode::XattrMode;
+use crate::fs::notify::{self, Mask};
 use crate::fs::resolve::{self, WORKING_DIRECTORY, credentials};
 use crate::fs::xattr::{self, NAME_LIMIT, VALUE_LIMIT};
 use crate::process::{Context, Fd};
@@ -64,6 +65,7 @@ fn set(ctx: &Context, object: Object, name: Addr, value: Addr, size: usize, flag
         (true, true) => return Err(place.inode().xattr(&name).err().unwrap_or(Errno::EEXIST)),
     };
     place.inode().set_xattr(&name, &bytes, mode)?;
+    notify::happened(&place, Mask::ATTRIB);
     Ok(0)
 }
 
@@ -103,6 +105,7 @@ fn remove(ctx: &Context, object: Object, name: Addr) -> Result<usize> {
     let place = object.place(ctx)?;
     xattr::check(&place, &credentials(ctx), &name, true)?;
     place.inode().remove_xattr(&name)?;
+    notify::happened(&place, Mask::ATTRIB);
     Ok(0)
 }
 

@@ -13,6 +13,7 @@ use super::inode::admit;
 use crate::errno::{Errno, Result};
 use crate::file::{File, Mappable, OpenFlags, StatusFlags, Whence};
 use crate::fs::Location;
+use crate::fs::notify::{Opened, StillOpen};
 use crate::fs::turn::Turn;
 use crate::io::{Sink, Source};
 use crate::process::Process;
@@ -21,7 +22,7 @@ use crate::user_space::{self, Addr};
 
 /// An open file of a host directory.
 pub(super) struct HostFile {
-    at: Location,
+    at: Opened,
     fd: Arc<HostFd>,
     device: u64,
     status: StatusFlags,
@@ -33,7 +34,7 @@ pub(super) struct HostFile {
 impl HostFile {
     pub(super) fn open(at: Location, fd: HostFd, device: u64, flags: OpenFlags) -> Arc<dyn File> {
         let appends = flags.contains(OpenFlags::APPEND);
-        let status = StatusFlags::new(flags);
+        let (at, status) = (Opened::now(at, flags), StatusFlags::new(flags));
         Arc::new(HostFile { at, fd: Arc::new(fd), device, status, appends, turn: Turn::new() })
     }
 }
@@ -59,7 +60,7 @@ impl File for HostFile {
     }
 
     fn path_text(&self) -> Vec<u8> {
-        self.at.path_text()
+        self.at.place().path_text()
     }
 
     fn read(&self, sink: &mut Sink) -> Result<usize> {
@@ -137,16 +138,17 @@ impl File for HostFile {
     }
 
     fn location(&self) -> Option<&Location> {
-        Some(&self.at)
+        Some(self.at.place())
     }
 
     fn mapping(&self, _shared: bool) -> Result<Arc<dyn Mappable>> {
         let identity = (self.device, host::fd_stat(&self.fd)?.ino);
-        Ok(Arc::new(HostMapping { fd: self.fd.clone(), identity, path: self.at.path_text() }))
+        let (fd, path, open) = (self.fd.clone(), self.path_text(), self.at.keep());
+        Ok(Arc::new(HostMapping { fd, identity, path, _open: open }))
     }
 
     fn closing(&self, process: &Process) {
-        if let Some(locks) = self.at.inode().locks() {
+        if let Some(locks) = self.at.place().inode().locks() {
             locks.release_process(process.pid);
         }
     }
@@ -158,7 +160,7 @@ impl File for HostFile {
 
 impl Drop for HostFile {
     fn drop(&mut self) {
-        if let Some(locks) = self.at.inode().locks() {
+        if let Some(locks) = self.at.place().inode().locks() {
             locks.release_description(core::ptr::from_ref(self) as usize);
         }
     }
@@ -169,6 +171,7 @@ struct HostMapping {
     fd: Arc<HostFd>,
     identity: (u64, u64),
     path: Vec<u8>,
+    _open: Arc<StillOpen>,
 }
 
 impl Mappable for HostMapping {

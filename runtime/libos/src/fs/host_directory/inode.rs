@@ -17,6 +17,7 @@ use crate::file::{DirectorySink, File, OpenFlags};
 use crate::fs::Location;
 use crate::fs::inode::{AttributeChange, Inode, NewInode, NewKind};
 use crate::fs::lock::FileLocks;
+use crate::fs::notify::Watchers;
 use crate::fs::statfs::FsStatistics;
 use crate::stat::{FileType, Stat, Timestamp};
 
@@ -272,6 +273,10 @@ impl Inode for HostInode {
 
     fn locks(&self) -> Option<&FileLocks> {
         Some(&self.shared.locks)
+    }
+
+    fn watchers(&self) -> Option<&Watchers> {
+        Some(&self.shared.watchers)
     }
 
     fn as_any(&self) -> &dyn Any {

@@ -17,6 +17,7 @@ use casemate_platform::sync::Mutex;
 
 use super::lock::FileLocks;
 use super::mount::new_device;
+use super::notify::Watchers;
 use crate::errno::Result;
 
 /// A directory that the host offered.
@@ -32,6 +33,7 @@ pub struct Volume {
 /// What all openings of one file share.
 struct Shared {
     locks: FileLocks,
+    watchers: Watchers,
 }
 
 /// Entries after which unused ones are looked for.
@@ -61,7 +63,7 @@ impl Volume {
         if shared.len() >= SHARED_LIMIT {
             shared.retain(|_, entry| entry.strong_count() > 0);
         }
-        let made = Arc::new(Shared { locks: FileLocks::new() });
+        let made = Arc::new(Shared { locks: FileLocks::new(), watchers: Watchers::default() });
         shared.insert(inode, Arc::downgrade(&made));
         made
     }

@@ -22,8 +22,9 @@ use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::*};
 use casemate_platform::sync::{Mutex, RwLock, RwLockWriteGuard};
 use hashbrown::HashMap;
 
-use super::inode::{Inode, NewInode};
+use super::inode::{AttributeChange, Inode, NewInode};
 use super::mount::Mount;
+use super::notify::{self, Notices};
 use super::{access, cache, recent, walk};
 use crate::errno::{Errno, Result};
 use crate::process::Credentials;
@@ -143,6 +144,12 @@ impl Node {
     /// The directory it lies in; `None` for the root of the whole tree.
     pub fn parent(&self) -> Option<Location> {
         self.place.lock().parent.clone()
+    }
+
+    /// The directory it lies in, its last name, and whether it still has it.
+    pub(super) fn whereabouts(&self) -> (Option<Location>, Arc<[u8]>, bool) {
+        let place = self.place.lock();
+        (place.parent.clone(), place.name.clone(), place.attached)
     }
 
     /// Status.
@@ -314,22 +321,34 @@ impl Location {
         }
     }
 
+    /// Changes attributes, and tells those who watch.
+    pub fn set(&self, change: &AttributeChange) -> Result<()> {
+        self.inode.set(change)?;
+        notify::happened(self, notify::of_change(change));
+        Ok(())
+    }
+
     /// Makes a new object; `EEXIST`.
     pub fn create(&self, name: &[u8], new: &NewInode) -> Result<Location> {
+        let mut notices = Notices::default();
         let mut names = self.lock_names();
         self.check_absent(&mut names, name)?;
         let inode = self.inode.create(name, new)?;
+        notices.created(self, name, &inode);
         Ok(self.insert(&mut names, name, inode))
     }
 
     /// Gives `target` another name here; `EEXIST`, `EXDEV`.
     pub fn link(&self, name: &[u8], target: &Location) -> Result<Location> {
+        let mut notices = Notices::default();
         let mut names = self.lock_names();
         self.check_absent(&mut names, name)?;
         if !Arc::ptr_eq(&self.mount, &target.mount) {
             return Err(Errno::EXDEV);
         }
         self.inode.link(name, &target.inode)?;
+        notices.relinked(&target.inode);
+        notices.created(self, name, &target.inode);
         Ok(self.insert(&mut names, name, target.inode.clone()))
     }
 
@@ -361,6 +380,7 @@ impl Location {
         directory: bool,
         may_delete: impl FnOnce(&Location) -> Result<()>,
     ) -> Result<()> {
+        let mut notices = Notices::default();
         let mut names = self.lock_names();
         let mounted = self.names_mounted(&names, name);
         let victim = if mounted && !self.caches_names {
@@ -377,17 +397,30 @@ impl Location {
         if mounted || victim.has_mounts() {
             return Err(Errno::EBUSY);
         }
+        let last_name = notify::is_watching() && !self.caches_names && victim.has_one_name();
         if directory {
             self.inode.remove_directory(name)?;
         } else {
             self.inode.unlink(name)?;
+            notices.relinked(&victim.inode);
         }
         let old = self.forget(&mut names, name);
         victim.place.lock().attached = false;
         recent::changed();
+        // Nobody but the cache and this function refers to it.
+        let unused = Arc::strong_count(&victim.0) <= 1 + usize::from(self.caches_names);
+        if unused && (last_name || victim.inode.is_unlinked()) {
+            notices.gone(&victim.inode);
+        }
+        notices.removed(self, name, &victim.inode);
         drop(names);
         drop(old);
         Ok(())
+    }
+
+    /// Whether the host says that there is but this name; a directory has no other.
+    fn has_one_name(&self) -> bool {
+        self.kind == FileType::Directory || self.stat().is_ok_and(|stat| stat.links == 1)
     }
 
     /// After a name went away.

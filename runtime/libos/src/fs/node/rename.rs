@@ -4,6 +4,7 @@ use alloc::sync::Arc;
 
 use super::{Entry, Location, Names, NamesGuard, Place};
 use crate::errno::{Errno, Result};
+use crate::fs::notify::Notices;
 use crate::fs::{cache, recent};
 use crate::stat::FileType;
 
@@ -34,6 +35,7 @@ impl Location {
         // Only moves between directories can make a cycle; they come one at a time, as on Linux.
         let mount = self.mount.clone();
         let _one_at_a_time = (self != to).then(|| mount.rename_lock.lock());
+        let mut notices = Notices::default();
         let mut guards = TwoNames::lock(self, to);
         let (source, target) = guards.look_up(self, name, to, to_name)?;
         match how {
@@ -70,6 +72,12 @@ impl Location {
         }
         self.inode.rename(name, &to.inode, to_name, how == RenameHow::Exchange)?;
         let gone = guards.moved(self, name, to, to_name, &source, target.as_ref(), how);
+        let exchanged = target.as_ref().filter(|_| how == RenameHow::Exchange);
+        let replaced = target.as_ref().filter(|_| how != RenameHow::Exchange).map(|target| &target.inode);
+        notices.moved((self, name), (to, to_name), &source.inode, replaced);
+        if let Some(exchanged) = exchanged {
+            notices.moved((to, to_name), (self, name), &exchanged.inode, None);
+        }
         drop(guards);
         drop(gone);
         Ok(())

@@ -74,7 +74,7 @@ fn describe(task: Task, fd: Fd) -> Result<Vec<u8>> {
     flags.set(OpenFlags::CLOSE_ON_EXEC, task.process()?.files().close_on_exec(fd).unwrap_or(false));
     let inode = file.stat().map_or(0, |stat| stat.inode);
     let text = format!("pos:\t{position}\nflags:\t0{:o}\nmnt_id:\t{mount}\nino:\t{inode}\n", flags.bits());
-    Ok(text.into_bytes())
+    Ok([text.into_bytes(), file.details()].concat())
 }
 
 /// Leads to what is open, whatever its path.

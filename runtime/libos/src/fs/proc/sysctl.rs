@@ -8,6 +8,7 @@ use casemate_platform::sync::Mutex;
 
 use crate::errno::{Errno, Result};
 use crate::fs::generated::{Fixed, Item, Object, Text};
+use crate::fs::notify;
 use crate::stat::FileType::{Directory, Regular};
 use crate::syscall::system;
 
@@ -25,6 +26,10 @@ fn value(text: &'static str) -> Object {
     Object::text(0o444, move || Ok(format!("{text}\n").into_bytes()))
 }
 
+fn number(value: usize) -> Object {
+    Object::text(0o444, move || Ok(format!("{value}\n").into_bytes()))
+}
+
 const ROOT: &[Item<()>] = &[
     Item { name: "fs", kind: Directory, make: |()| fixed(FS) },
     Item { name: "kernel", kind: Directory, make: |()| fixed(KERNEL) },
@@ -34,8 +39,15 @@ const ROOT: &[Item<()>] = &[
 
 const FS: &[Item<()>] = &[
     Item { name: "file-max", kind: Regular, make: |()| value("9223372036854775807") },
+    Item { name: "inotify", kind: Directory, make: |()| fixed(INOTIFY) },
     Item { name: "nr_open", kind: Regular, make: |()| value("1048576") },
     Item { name: "pipe-max-size", kind: Regular, make: |()| value("1048576") },
+];
+
+const INOTIFY: &[Item<()>] = &[
+    Item { name: "max_queued_events", kind: Regular, make: |()| number(notify::LIMITS.queued) },
+    Item { name: "max_user_instances", kind: Regular, make: |()| number(notify::LIMITS.instances) },
+    Item { name: "max_user_watches", kind: Regular, make: |()| number(notify::LIMITS.watches) },
 ];
 
 const KERNEL: &[Item<()>] = &[

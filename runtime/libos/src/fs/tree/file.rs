@@ -10,12 +10,14 @@ use linux_raw_sys::ioctl::FIONREAD;
 
 use super::content::{Content, SIZE_LIMIT, WriteAt, seal};
 use super::inode::TreeInode;
+use super::running::Writer;
 use crate::errno::{Errno, Result};
 use crate::file::{File, Mappable, OpenFlags, SiteTable, StatusFlags, Whence};
 use crate::fs::Location;
 use crate::fs::caller;
 use crate::fs::image::ImageFile;
 use crate::fs::inode::Inode;
+use crate::fs::notify::{Opened, StillOpen};
 use crate::fs::turn::Turn;
 use crate::io::{Sink, Source};
 use crate::mm::Coherence;
@@ -25,8 +27,9 @@ use crate::user_space::{self, Addr};
 
 /// An open regular file; its position is shared by all who share the description.
 pub struct RegularFile {
-    at: Location,
+    at: Opened,
     inode: Arc<TreeInode>,
+    _writer: Option<Writer>,
     status: StatusFlags,
     position: AtomicU64,
     /// Calls that move the position come one at a time.
@@ -35,12 +38,20 @@ pub struct RegularFile {
 
 impl RegularFile {
     /// Opens `inode`, found at `at`.
-    pub fn open(at: Location, inode: Arc<TreeInode>, flags: OpenFlags) -> Arc<dyn File> {
-        let status = StatusFlags::new(flags);
-        if flags.writable() {
-            inode.writers.fetch_add(1, SeqCst);
-        }
-        Arc::new(RegularFile { at, inode, status, position: AtomicU64::new(0), turn: Turn::new() })
+    pub(super) fn open(
+        at: Location,
+        inode: Arc<TreeInode>,
+        flags: OpenFlags,
+        writer: Option<Writer>,
+    ) -> Arc<dyn File> {
+        Arc::new(RegularFile {
+            at: Opened::now(at, flags),
+            inode,
+            _writer: writer,
+            status: StatusFlags::new(flags),
+            position: AtomicU64::new(0),
+            turn: Turn::new(),
+        })
     }
 
     fn content(&self) -> Result<&Content> {
@@ -108,7 +119,7 @@ impl File for RegularFile {
     }
 
     fn path_text(&self) -> Vec<u8> {
-        self.at.path_text()
+        self.at.place().path_text()
     }
 
     fn read(&self, sink: &mut Sink) -> Result<usize> {
@@ -208,7 +219,7 @@ impl File for RegularFile {
     }
 
     fn location(&self) -> Option<&Location> {
-        Some(&self.at)
+        Some(self.at.place())
     }
 
     fn closing(&self, process: &Process) {
@@ -218,7 +229,8 @@ impl File for RegularFile {
     }
 
     fn mapping(&self, shared: bool) -> Result<Arc<dyn Mappable>> {
-        Ok(FileMapping::open(self.inode.clone(), self.at.path_text(), shared))
+        let path = self.at.place().path_text();
+        Ok(FileMapping::open(self.inode.clone(), path, shared, self.at.keep()))
     }
 
     fn as_any(&self) -> &dyn Any {
@@ -228,9 +240,6 @@ impl File for RegularFile {
 
 impl Drop for RegularFile {
     fn drop(&mut self) {
-        if self.status.get().writable() {
-            self.inode.writers.fetch_sub(1, SeqCst);
-        }
         if let Some(locks) = self.locks() {
             locks.release_description(core::ptr::from_ref(self) as usize);
         }
@@ -242,14 +251,15 @@ struct FileMapping {
     inode: Arc<TreeInode>,
     path: Vec<u8>,
     shared: bool,
+    open: Arc<StillOpen>,
 }
 
 impl FileMapping {
-    fn open(inode: Arc<TreeInode>, path: Vec<u8>, shared: bool) -> Arc<FileMapping> {
+    fn open(inode: Arc<TreeInode>, path: Vec<u8>, shared: bool, open: Arc<StillOpen>) -> Arc<FileMapping> {
         if let Some(content) = inode.content() {
             content.add_mapping((inode.device(), inode.number()), shared);
         }
-        Arc::new(FileMapping { inode, path, shared })
+        Arc::new(FileMapping { inode, path, shared, open })
     }
 }
 
@@ -281,7 +291,7 @@ impl Mappable for FileMapping {
     }
 
     fn another(&self) -> Option<Arc<dyn Mappable>> {
-        Some(FileMapping::open(self.inode.clone(), self.path.clone(), self.shared))
+        Some(FileMapping::open(self.inode.clone(), self.path.clone(), self.shared, self.open.clone()))
     }
 
     fn coherence(&self) -> Option<&Coherence> {

@@ -21,6 +21,7 @@ use crate::fs::image::{Image, index_error};
 use crate::fs::inode::{Attachment, AttributeChange, Inode, LinkTarget, NewInode, NewKind, XattrMode};
 use crate::fs::lock::FileLocks;
 use crate::fs::node::Location;
+use crate::fs::notify::Watchers;
 use crate::fs::statfs::{self, FsStatistics};
 use crate::fs::{devices, page, recent};
 use crate::stat::{FileType, Stat, Timestamp};
@@ -38,6 +39,7 @@ pub struct TreeInode {
     attributes: Mutex<Attributes>,
     xattrs: Xattrs,
     locks: FileLocks,
+    watchers: Watchers,
     attachment: Attachment,
     /// Open descriptions that may write to it.
     pub(super) writers: AtomicUsize,
@@ -71,6 +73,7 @@ impl TreeInode {
             attributes: Mutex::new(attributes),
             xattrs,
             locks: FileLocks::new(),
+            watchers: Watchers::default(),
             attachment: Attachment::default(),
             writers: AtomicUsize::new(0),
             running: AtomicUsize::new(0),
@@ -406,13 +409,8 @@ impl Inode for TreeInode {
         let itself = self.itself.upgrade().ok_or(Errno::ENOENT)?;
         match &self.body {
             Body::Regular(_) => {
-                let file = RegularFile::open(at.clone(), itself, flags);
-                // Counted as a writer before: either this or the program's start sees the other.
-                if flags.writable() && self.running.load(SeqCst) != 0 {
-                    Err(Errno::ETXTBSY)
-                } else {
-                    Ok(file)
-                }
+                let writer = flags.writable().then(|| itself.write()).transpose()?;
+                Ok(RegularFile::open(at.clone(), itself, flags, writer))
             }
             Body::Special(FileType::CharacterDevice, device) => devices::open(*device, at, flags),
             _ => Err(Errno::ENXIO),
@@ -434,6 +432,14 @@ impl Inode for TreeInode {
 
     fn locks(&self) -> Option<&FileLocks> {
         Some(&self.locks)
+    }
+
+    fn watchers(&self) -> Option<&Watchers> {
+        Some(&self.watchers)
+    }
+
+    fn is_unlinked(&self) -> bool {
+        self.attributes.lock().links == 0
     }
 
     fn attachment(&self) -> Option<&Attachment> {

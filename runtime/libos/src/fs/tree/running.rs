@@ -1,4 +1,4 @@
-//! [`RunningText`]: files are either run or written to (ETXTBSY).
+//! [`RunningText`] and [`Writer`]: files are either run or written to (ETXTBSY).
 
 use alloc::sync::Arc;
 use core::sync::atomic::Ordering::*;
@@ -28,7 +28,24 @@ impl Drop for RunningText {
     }
 }
 
+/// An open description that may write.
+pub(super) struct Writer(Arc<TreeInode>);
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.0.writers.fetch_sub(1, SeqCst);
+    }
+}
+
 impl TreeInode {
+    /// It is opened for writing; `ETXTBSY` while a process runs it.
+    pub(super) fn write(self: &Arc<Self>) -> Result<Writer> {
+        // Counted before: either this or the program's start sees the other.
+        self.writers.fetch_add(1, SeqCst);
+        let writer = Writer(self.clone());
+        if self.running.load(SeqCst) != 0 { Err(Errno::ETXTBSY) } else { Ok(writer) }
+    }
+
     /// A process is going to run it; `ETXTBSY` while somebody may write to it.
     pub fn run(self: &Arc<Self>) -> Result<RunningText> {
         self.running.fetch_add(1, SeqCst);

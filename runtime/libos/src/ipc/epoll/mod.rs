@@ -82,7 +82,7 @@ impl Epoll {
             host_entries: AtomicUsize::new(0),
             next_id: AtomicU64::new(1),
             status: StatusFlags::new(OpenFlags::READ_WRITE),
-            stat: anonymous_stat(FileType::CharacterDevice, 0o600),
+            stat: anonymous_stat(FileType::Anonymous, 0o600),
         })
     }
 

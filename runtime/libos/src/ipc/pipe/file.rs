@@ -13,6 +13,7 @@ use crate::events::{Deadline, Events, Poller, wait_until};
 use crate::file::{File, OpenFlags, StatusFlags};
 use crate::fs::Location;
 use crate::fs::lock::FileLocks;
+use crate::fs::notify::Opened;
 use crate::io::{Sink, Source};
 use crate::process::Process;
 use crate::stat::Stat;
@@ -23,7 +24,7 @@ pub struct PipeFile {
     pipe: Arc<Pipe>,
     status: StatusFlags,
     /// Of a FIFO.
-    location: Option<Location>,
+    at: Option<Opened>,
     /// See [`Pipe::readiness`].
     writers_before: Option<u64>,
 }
@@ -52,7 +53,8 @@ impl PipeFile {
         pipe.pollee.notify(Events::READABLE | Events::WRITABLE);
         // A FIFO's packet mode does not exist.
         let flags = if location.is_some() { flags - OpenFlags::DIRECT } else { flags };
-        Arc::new(PipeFile { pipe, status: StatusFlags::new(flags), location, writers_before })
+        let at = location.map(|location| Opened::later(location, flags));
+        Arc::new(PipeFile { pipe, status: StatusFlags::new(flags), at, writers_before })
     }
 
     /// The pipe, for F_GETPIPE_SZ and F_SETPIPE_SZ.
@@ -86,6 +88,7 @@ pub fn open_fifo(location: &Location, flags: OpenFlags) -> Result<Arc<dyn File>>
             (now != before).then_some(())
         })?;
     }
+    file.at.iter().for_each(Opened::announce);
     Ok(file)
 }
 
@@ -123,14 +126,14 @@ impl File for PipeFile {
     }
 
     fn stat(&self) -> Result<Stat> {
-        match &self.location {
+        match self.location() {
             Some(location) => location.stat(),
             None => Ok(self.pipe.stat),
         }
     }
 
     fn path_text(&self) -> Vec<u8> {
-        match &self.location {
+        match self.location() {
             Some(location) => location.path_text(),
             None => format!("pipe:[{}]", self.pipe.stat.inode).into_bytes(),
         }
@@ -173,7 +176,7 @@ impl File for PipeFile {
     }
 
     fn locks(&self) -> Option<&FileLocks> {
-        self.location.as_ref().map_or(Some(&self.pipe.locks), |location| location.inode().locks())
+        self.location().map_or(Some(&self.pipe.locks), |location| location.inode().locks())
     }
 
     fn closing(&self, process: &Process) {
@@ -183,7 +186,7 @@ impl File for PipeFile {
     }
 
     fn location(&self) -> Option<&Location> {
-        self.location.as_ref()
+        self.at.as_ref().map(Opened::place)
     }
 
     fn as_any(&self) -> &dyn Any {
