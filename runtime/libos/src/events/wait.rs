@@ -52,11 +52,13 @@ impl Observer for Waiter {
 /// addresses ([`crate::mm::Stage`]). `sleep` must not touch the program's memory.
 pub fn asleep<T>(thread: &Thread, sleep: impl FnOnce() -> T) -> T {
     thread.cpu.sleep();
+    thread.barrier.sleep();
     let inside = thread.leave_stage();
     let outcome = sleep();
     if inside {
         thread.enter_stage();
     }
+    thread.barrier.wake();
     thread.cpu.wake();
     outcome
 }

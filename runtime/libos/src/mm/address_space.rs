@@ -7,7 +7,7 @@
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicU64, Ordering::*};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
 
 use casemate_platform::pages::Protection;
 use casemate_platform::sync::{Mutex, Once};
@@ -66,6 +66,8 @@ pub struct AddressSpace {
     pub(super) scratch: Option<Span>,
     pub(super) change: SleepMutex,
     pub(super) state: Mutex<State>,
+    /// Commands of membarrier(2) by which the programs in it registered.
+    pub membarrier: AtomicU32,
     /// Its part in a stage, once its program turned out to be linked to fixed addresses.
     pub(super) part: PartCell,
 }
@@ -113,6 +115,7 @@ impl AddressSpace {
             pages,
             change: SleepMutex::new(),
             state: Mutex::new(state),
+            membarrier: AtomicU32::new(0),
             part: PartCell::new(),
         }
     }

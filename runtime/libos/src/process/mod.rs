@@ -1,5 +1,6 @@
 //! Processes and threads: the objects everything else hangs off, and the loop that runs a thread.
 
+mod barrier;
 mod clone;
 mod context;
 mod credentials;
@@ -17,6 +18,7 @@ mod stage;
 mod thread;
 mod wait;
 
+pub use barrier::wait_for_barriers;
 pub use clone::{CloneArguments, CloneFlags, clone};
 pub use context::Context;
 pub use credentials::Credentials;

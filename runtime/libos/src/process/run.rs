@@ -19,6 +19,7 @@ pub fn run(thread: &Arc<Thread>, registers: UserContext) {
     set_current_thread(thread.clone());
     thread.cpu.wake();
     thread.enter_stage();
+    thread.barrier.wake();
     let registers = RefCell::new(registers);
     let recent = RefCell::default();
     let context = Context { thread, registers: &registers, recent: &recent };
@@ -29,12 +30,14 @@ pub fn run(thread: &Arc<Thread>, registers: UserContext) {
             Trap::Syscall => serve_call(&context),
             Trap::Exception(exception) => serve_exception(&context, exception, &mut in_vain),
             Trap::Interrupt => {
+                thread.barrier.pass();
                 signal::attend(&context, None);
                 thread.offer_stage();
             }
         }
     }
     leave(&context);
+    thread.barrier.sleep();
     thread.leave_stage();
 }
 
@@ -57,6 +60,7 @@ fn serve_call(context: &Context) {
         if context.thread.must_end() {
             return;
         }
+        context.thread.barrier.pass();
         let next = signal::attend(context, restart);
         context.thread.offer_stage();
         if next == Next::Resume {
@@ -113,6 +117,7 @@ fn serve_exception(context: &Context, exception: Exception, in_vain: &mut InVain
     }
     signal::raise_exception(context, exception, outcome);
     if context.thread.has_signal() {
+        context.thread.barrier.pass();
         signal::attend(context, None);
     }
 }

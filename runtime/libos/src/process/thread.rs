@@ -8,6 +8,7 @@ use casemate_platform::sync::Mutex;
 use casemate_platform::thread::{self, ThreadHandle};
 
 use super::Process;
+use super::barrier::Barrier;
 use crate::events::Deadline;
 use crate::mm::Stage;
 use crate::signal::ThreadSignals;
@@ -36,6 +37,8 @@ pub struct Thread {
     pub affinity: Mutex<Vec<u8>>,
     /// The stage that it is inside of.
     pub(super) stage: Mutex<Option<Arc<Stage>>>,
+    /// Where it stands towards the memory barriers of others.
+    pub barrier: Barrier,
     /// Until when the nanosleep sleeps that a signal without a handler cut short and that is now made again.
     pub sleep_until: Mutex<Option<Deadline>>,
 }
@@ -56,6 +59,7 @@ impl Thread {
             cpu: CpuTime::default(),
             affinity: Mutex::new(Vec::new()),
             stage: Mutex::new(None),
+            barrier: Barrier::default(),
             sleep_until: Mutex::new(None),
         })
     }
@@ -109,6 +113,11 @@ impl Thread {
     /// Asks the thread to look at its signals: it leaves its sleep or the program's code.
     pub fn interrupt(&self) {
         self.attention.store(true, SeqCst);
+        self.disturb();
+    }
+
+    /// Makes the thread come by the library OS before it goes on.
+    pub fn disturb(&self) {
         if let Some(handle) = self.handle.get() {
             handle.interrupt();
         }

@@ -12,6 +12,7 @@ mod inotify;
 mod limits;
 mod link;
 mod lock;
+mod membarrier;
 mod memfd;
 mod memory;
 mod message;

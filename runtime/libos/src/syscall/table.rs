@@ -9,7 +9,7 @@ use super::argument::{Argument, PathAddr};
 use super::packed::Packed;
 use super::{
     attributes, descriptor, directory, epoll, eventfd, exec, identity, inotify, limits, link, lock,
-    memfd, memory, message, open, path, pidfd, pipe, poll, positioned, prctl, process,
+    membarrier, memfd, memory, message, open, path, pidfd, pipe, poll, positioned, prctl, process,
     process_memory, read_write, scheduling, signal, socket, splice, stat, statfs, system, thread, time,
     timer, transfer, xattr,
 };
@@ -328,6 +328,7 @@ syscalls! {
     318 getrandom(at: Addr, length: usize, flags: u32) = system::sys_getrandom [full]
     319 memfd_create(name: Addr, flags: u32) = memfd::sys_memfd_create [partly "no huge pages"]
     322 execveat(directory: Fd, path: PathAddr, arguments: Addr, environment: Addr, flags: u32) = exec::sys_execveat [full]
+    324 membarrier(command: i32, flags: u32, processor: i32) = membarrier::sys_membarrier [partly "no SYNC_CORE and RSEQ commands; QUERY says so"]
     325 mlock2(at: Addr, length: u64, flags: u32) = memory::sys_mlock2 [partly "as mlock"]
     326 copy_file_range(input: Fd, in_offset: Addr, out: Fd, out_offset: Addr, length: usize, flags: u32) = transfer::sys_copy_file_range [full]
     327 preadv2(fd: Fd, vector: Addr, count: usize, low: i64, high: u64, flags: u32) = positioned::sys_preadv2 [partly "RWF_NOWAIT is not honoured"]
@@ -336,7 +337,7 @@ syscalls! {
     330 pkey_alloc(flags: u64, rights: u64) = memory::sys_pkey_alloc [partly "always ENOSPC, as without the processor feature"]
     331 pkey_free(key: i32) = memory::sys_pkey_free [partly "always EINVAL"]
     332 statx(directory: Fd, path: PathAddr, flags: u32, mask: u32, at: Addr) = stat::sys_statx [full]
-    334 rseq(at: Addr, length: u32, flags: i32, signature: u32) = system::sys_rseq [partly "always ENOSYS"]
+    334 rseq(at: Addr, length: u32, flags: i32, signature: u32) = system::sys_rseq [partly "always ENOSYS: only who switches threads, the host, knows when a sequence was cut short"]
     424 pidfd_send_signal(fd: Fd, signal: u32, at: Addr, flags: u32) = pidfd::sys_pidfd_send_signal [partly "whole processes only"]
     434 pidfd_open(pid: i32, flags: u32) = pidfd::sys_pidfd_open [partly "no PIDFD_THREAD"]
     435 clone3(at: Addr, size: usize) = process::sys_clone3 [partly "as clone"]
