@@ -66,7 +66,7 @@ pub struct HostStat {
     pub ctime_ns: i64,
 }
 
-/// A message to send or receive: one data range and one address, both in the host buffer.
+/// A message to send or receive: one data range, one address and control data, all in the host buffer.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C)]
 pub struct MessageHeader {
@@ -80,6 +80,10 @@ pub struct MessageHeader {
     pub name_length: u64,
     /// Out (receive): MSG_* flags of the message.
     pub flags: u64,
+    /// Address of the control data.
+    pub control: u64,
+    /// Length (send) or capacity, then length (receive); 0 for none.
+    pub control_length: u64,
 }
 
 /// Head of a directory entry as getdents64(2) writes it; the NUL-ended name follows at offset 19.

@@ -47,13 +47,13 @@ fn send(fd: u64, data: &[u8], to: Option<u16>) -> i64 {
     } else {
         0
     };
-    let header = [put(0, data), data.len() as u64, buffer() + NAME, name_length, 0];
+    let header = [put(0, data), data.len() as u64, buffer() + NAME, name_length, 0, 0, 0];
     put_words(HEADER, &header);
     host(HostCall::SocketSend, [fd, buffer() + HEADER, 0, 0, 0, 0])
 }
 
 fn receive(fd: u64, capacity: u64, flags: u32) -> (i64, MessageHeader) {
-    put_words(HEADER, &[buffer(), capacity, buffer() + NAME, 128, 0]);
+    put_words(HEADER, &[buffer(), capacity, buffer() + NAME, 128, 0, 0, 0]);
     let count = host(HostCall::SocketReceive, [fd, buffer() + HEADER, flags as u64, 0, 0, 0]);
     (count, get(HEADER))
 }
@@ -120,7 +120,7 @@ pub fn udp() {
     same!(receive(right, 4, MSG_DONTWAIT).0, -(EAGAIN as i64));
     // Without a place for the sender's address the header stays as it is.
     same!(send(left, b"datagram", Some(right_port)), 8);
-    put_words(HEADER, &[buffer(), 4, 0, 0, 77]);
+    put_words(HEADER, &[buffer(), 4, 0, 0, 77, 0, 0]);
     same!(host(HostCall::SocketReceive, [right, buffer() + HEADER, MSG_TRUNC as u64, 0, 0, 0]), 8);
     same!((get::<MessageHeader>(HEADER).flags, seen(0, 4)), (77, b"data".as_slice()));
     same!(send(left, b"x", None), -(EDESTADDRREQ as i64));

@@ -3,7 +3,8 @@
 use casemate_abi::{HostCall, MessageHeader};
 use linux_raw_sys::general::{
     __NR_accept4, __NR_bind, __NR_connect, __NR_getpeername, __NR_getsockname, __NR_getsockopt, __NR_listen,
-    __NR_recvfrom, __NR_recvmsg, __NR_sendto, __NR_setsockopt, __NR_shutdown, __NR_socket, iovec,
+    __NR_recvfrom, __NR_recvmsg, __NR_sendmsg, __NR_sendto, __NR_setsockopt, __NR_shutdown, __NR_socket,
+    iovec,
 };
 use linux_raw_sys::net::*;
 
@@ -68,32 +69,53 @@ fn accept(caller: &Thread, fd: u64, address: u64, capacity: u64, out: u64) -> Re
     Ok(accepted)
 }
 
-/// A kernel header for the enclave's, which names one range and one address.
+/// A kernel header for the enclave's, which names one range, one address and control data.
 fn message(header: &MessageHeader, range: &mut iovec) -> msghdr {
+    range.iov_base = header.data as *mut _;
+    range.iov_len = header.data_length as _;
     msghdr {
-        msg_name: header.name as *mut _,
+        msg_name: if header.name_length == 0 { core::ptr::null_mut() } else { header.name as *mut _ },
         msg_namelen: header.name_length.min(i32::MAX as u64) as i32,
         msg_iov: (range as *mut iovec).cast(),
         msg_iovlen: 1,
-        msg_control: core::ptr::null_mut(),
-        msg_controllen: 0,
+        msg_control: if header.control_length == 0 {
+            core::ptr::null_mut()
+        } else {
+            header.control as *mut _
+        },
+        msg_controllen: header.control_length as _,
         msg_flags: 0,
     }
 }
+
+const EMPTY: iovec = iovec { iov_base: core::ptr::null_mut(), iov_len: 0 };
 
 /// The enclave's header; what it names lies in the host buffer.
 fn header(caller: &Thread, at: u64) -> Result<MessageHeader, Errno> {
     let header: MessageHeader = get(caller, at)?;
     let named = header.name_length == 0 || caller.owns(header.name, header.name_length);
-    if named && caller.owns(header.data, header.data_length) { Ok(header) } else { Err(Errno::EFAULT) }
+    let controlled = header.control_length == 0 || caller.owns(header.control, header.control_length);
+    if named && controlled && caller.owns(header.data, header.data_length) {
+        Ok(header)
+    } else {
+        Err(Errno::EFAULT)
+    }
 }
 
+/// With control data sendmsg(2), else sendto(2), which is faster.
 fn send(caller: &Thread, fd: u64, at: u64, flags: u64) -> Reply {
-    let MessageHeader { data, data_length, name, name_length, .. } = header(caller, at)?;
+    let header = header(caller, at)?;
     let flags = flags & u32::MAX as u64 | MSG_NOSIGNAL as u64;
-    let name = if name_length == 0 { 0 } else { name };
-    // SAFETY: the kernel reads what lies in the host buffer.
-    unsafe { blocking::call(caller, __NR_sendto, [fd, data, data_length, flags, name, name_length]) }
+    if header.control_length == 0 {
+        let name = if header.name_length == 0 { 0 } else { header.name };
+        let args = [fd, header.data, header.data_length, flags, name, header.name_length];
+        // SAFETY: the kernel reads what lies in the host buffer.
+        return unsafe { blocking::call(caller, __NR_sendto, args) };
+    }
+    let mut range = EMPTY;
+    let message = message(&header, &mut range);
+    // SAFETY: the kernel reads the local header and checks the addresses in it.
+    unsafe { blocking::call(caller, __NR_sendmsg, [fd, &raw const message as u64, flags]) }
 }
 
 /// With a place for the sender's address recvmsg(2), which tells of MSG_* flags, too; else recvfrom(2), which is faster.
@@ -106,12 +128,13 @@ fn receive(caller: &Thread, fd: u64, at: u64, flags: u64) -> Reply {
             blocking::call(caller, __NR_recvfrom, [fd, header.data, header.data_length, flags, 0, 0])
         };
     }
-    let mut range = iovec { iov_base: header.data as *mut _, iov_len: header.data_length as _ };
+    let mut range = EMPTY;
     let mut message = message(&header, &mut range);
-    let capacity = header.name_length;
+    let (capacity, control_capacity) = (header.name_length, header.control_length);
     // SAFETY: the kernel fills the local header and checks the addresses in it.
     let count = unsafe { blocking::call(caller, __NR_recvmsg, [fd, &raw mut message as u64, flags]) }?;
     header.name_length = (message.msg_namelen as u64).min(capacity);
+    header.control_length = (message.msg_controllen as u64).min(control_capacity);
     header.flags = message.msg_flags as u64;
     put(caller, at, header)?;
     Ok(count)

@@ -7,9 +7,11 @@ use alloc::vec::Vec;
 use core::any::Any;
 use core::sync::atomic::{AtomicBool, Ordering::*};
 
-use casemate_platform::host::{self, Bytes, HostFd, TRANSFER_LIMIT};
+use casemate_platform::host::{self, Beside, Bytes, HostFd, TRANSFER_LIMIT};
+use casemate_platform::sync::Mutex;
 use casemate_platform::thread;
 
+use super::control::{self, ControlMessage, Stamp};
 use super::host_option::{Access, access};
 use super::{ADDRESS_LIMIT, Incoming, Outgoing, STREAM, Socket, address, message};
 use crate::errno::{Errno, Result};
@@ -42,6 +44,10 @@ pub struct HostSocket {
     host_nonblocking: AtomicBool,
     /// SO_SNDTIMEO is set: a send that was cut short is over.
     send_times_out: AtomicBool,
+    /// An option asks for control messages.
+    wants_control: AtomicBool,
+    /// SO_TIMESTAMP or SO_TIMESTAMPNS.
+    stamp: Mutex<Option<Stamp>>,
     stat: Stat,
 }
 
@@ -68,6 +74,8 @@ impl HostSocket {
             status: StatusFlags::new(flags),
             host_nonblocking: AtomicBool::new(false),
             send_times_out: AtomicBool::new(false),
+            wants_control: AtomicBool::new(false),
+            stamp: Mutex::new(None),
             stat: anonymous_stat(FileType::Socket, 0o777),
         })
     }
@@ -107,13 +115,21 @@ impl HostSocket {
         address::family(address).map(drop)
     }
 
-    fn send_datagram(&self, source: &mut Source, to: &[u8], flags: u32) -> Result<usize> {
+    fn send_datagram(
+        &self,
+        source: &mut Source,
+        to: &[u8],
+        control: &[ControlMessage],
+        flags: u32,
+    ) -> Result<usize> {
+        let control = control::outgoing(control)?;
         if source.remaining() > TRANSFER_LIMIT {
             return Err(Errno::EMSGSIZE);
         }
         let bytes = source.peek(TRANSFER_LIMIT)?;
         let dont_wait = flags & message::DONT_WAIT != 0;
-        let sent = self.call(dont_wait, || host::socket_send(&self.fd, Bytes::Kernel(&bytes), to, flags))?;
+        let send = || host::socket_send(&self.fd, Bytes::Kernel(&bytes), to, &control, flags);
+        let sent = self.call(dont_wait, send)?;
         source.consume(sent);
         Ok(sent)
     }
@@ -127,11 +143,11 @@ impl HostSocket {
             // Several segments go together; one goes without a copy in between.
             let sent = if source.is_contiguous() {
                 source.send(TRANSFER_LIMIT, |bytes| {
-                    self.call(dont_wait, || host::socket_send(&self.fd, bytes, to, flags))
+                    self.call(dont_wait, || host::socket_send(&self.fd, bytes, to, &[], flags))
                 })
             } else {
                 source.peek(TRANSFER_LIMIT).and_then(|bytes| {
-                    let send = || host::socket_send(&self.fd, Bytes::Kernel(&bytes), to, flags);
+                    let send = || host::socket_send(&self.fd, Bytes::Kernel(&bytes), to, &[], flags);
                     self.call(dont_wait, send).inspect(|&sent| source.consume(sent))
                 })
             };
@@ -185,6 +201,10 @@ impl Socket for HostSocket {
     }
 
     fn option(&self, level: u32, name: u32, capacity: usize) -> Result<Vec<u8>> {
+        if let Some(stamp) = Stamp::of_option(level, name) {
+            let on = u32::from(*self.stamp.lock() == Some(stamp));
+            return Ok(on.to_le_bytes()[..capacity.min(4)].to_vec());
+        }
         // SO_TYPE, SO_PROTOCOL, SO_DOMAIN: known here.
         let known = match (level, name) {
             (1, 3) => self.kind,
@@ -199,10 +219,18 @@ impl Socket for HostSocket {
     }
 
     fn set_option(&self, level: u32, name: u32, value: &[u8]) -> Result<()> {
+        if let Some(stamp) = Stamp::of_option(level, name) {
+            let number = value.get(..4).ok_or(Errno::EINVAL)?;
+            *self.stamp.lock() = number.iter().any(|&byte| byte != 0).then_some(stamp);
+            return Ok(());
+        }
         if access(level, name) != Some(Access::Both) {
             return Err(Errno::ENOPROTOOPT);
         }
         host::socket_set_option(&self.fd, level, name, value)?;
+        if control::is_asked_by(level, name) {
+            self.wants_control.store(true, Relaxed);
+        }
         if (level, name) == SEND_TIMEOUT {
             self.send_times_out.store(value.iter().any(|&byte| byte != 0), Relaxed);
         }
@@ -216,7 +244,7 @@ impl Socket for HostSocket {
         }
         let flags = self.with_mode(outgoing.flags & SEND_FLAGS);
         if self.kind != STREAM {
-            return self.send_datagram(source, &to, flags);
+            return self.send_datagram(source, &to, &outgoing.control, flags);
         }
         let sent = self.send_stream(source, &to, flags);
         if sent == Err(Errno::EPIPE) && outgoing.flags & message::NO_SIGNAL == 0 {
@@ -231,13 +259,19 @@ impl Socket for HostSocket {
         }
         let wanted = self.with_mode(flags & RECEIVE_FLAGS);
         // A stream's other end is known, and only the urgent byte comes with a flag.
-        let sender = self.kind != STREAM || wanted & message::OUT_OF_BAND != 0;
+        let beside = match self.kind {
+            STREAM if wanted & message::OUT_OF_BAND == 0 => Beside::Nothing,
+            STREAM => Beside::Sender,
+            _ if self.wants_control.load(Relaxed) => Beside::SenderAndControl,
+            _ => Beside::Sender,
+        };
         let mut incoming = Incoming::default();
         loop {
             let length = sink.remaining().min(TRANSFER_LIMIT);
             sink.prepare(length)?;
             let dont_wait = wanted & message::DONT_WAIT != 0;
-            let got = match self.call(dont_wait, || host::socket_receive(&self.fd, length, wanted, sender)) {
+            let receive = || host::socket_receive(&self.fd, length, wanted, beside);
+            let got = match self.call(dont_wait, receive) {
                 Err(_) if incoming.count > 0 => return Ok(incoming),
                 other => other?,
             };
@@ -247,6 +281,10 @@ impl Socket for HostSocket {
             incoming.count += count;
             incoming.flags = got.flags & (message::OUT_OF_BAND | message::TRUNCATED);
             incoming.from = address::admit(got.address, self.domain)?;
+            if self.kind != STREAM {
+                incoming.control = self.stamp.lock().map(Stamp::message).into_iter().collect();
+                incoming.control.extend(control::incoming(&got.control)?);
+            }
             let more = wanted & message::WAIT_ALL != 0 && wanted & message::PEEK == 0 && self.kind == STREAM;
             if !more || present < length || sink.remaining() == 0 {
                 return Ok(incoming);

@@ -1,11 +1,13 @@
 //! Sockets: those of the Internet families are the host's, every result checked; UNIX sockets stay inside.
 
 mod address;
+pub mod control;
 mod host_option;
 mod host_socket;
 mod unix;
 
 pub use address::{ADDRESS_LIMIT, INET, INET6, UNIX, UNSPECIFIED, family};
+pub use control::ControlMessage;
 pub use host_socket::HostSocket;
 pub use unix::UnixSocket;
 
@@ -76,6 +78,8 @@ pub struct Outgoing {
     pub to: Option<Vec<u8>>,
     /// SCM_RIGHTS.
     pub files: Vec<Arc<dyn File>>,
+    /// Control messages of other kinds.
+    pub control: Vec<ControlMessage>,
     /// MSG_* flags.
     pub flags: u32,
 }
@@ -93,6 +97,8 @@ pub struct Incoming {
     pub files: Vec<Arc<dyn File>>,
     /// SCM_CREDENTIALS, where they were asked for.
     pub credentials: Option<Ucred>,
+    /// Control messages of other kinds.
+    pub control: Vec<ControlMessage>,
 }
 
 /// What sockets do beyond being files.

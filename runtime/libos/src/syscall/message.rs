@@ -9,15 +9,13 @@ use crate::errno::{Errno, Result};
 use crate::events::Deadline;
 use crate::file::File;
 use crate::io::{SEGMENT_MAXIMUM, Sink, Source, read_segments};
+use crate::net::control::{self, ControlMessage, HEADER as CONTROL_HEADER};
 use crate::net::{ADDRESS_LIMIT, Incoming, Outgoing, as_socket, message};
 use crate::process::{Context, Fd};
 use crate::user_space::{self, Addr};
 
-const SOL_SOCKET: u32 = 1;
 const SCM_RIGHTS: u32 = 1;
 const SCM_CREDENTIALS: u32 = 2;
-/// sizeof(struct cmsghdr).
-const CONTROL_HEADER: usize = 16;
 /// Longest control data of a send.
 const CONTROL_LIMIT: usize = 20_480;
 /// Most descriptors in one message (SCM_MAX_FD).
@@ -99,58 +97,56 @@ pub fn sys_recvfrom(
     Ok(incoming.count)
 }
 
-/// Takes the control data of a send apart: the files of SCM_RIGHTS. Credentials are what they are, whatever is claimed: a
-/// claim of others' is `EPERM`.
-fn read_control(ctx: &Context, header: &Header) -> Result<Vec<Arc<dyn File>>> {
-    let mut passed = Vec::new();
+/// What the control data of a send holds.
+#[derive(Default)]
+struct Given {
+    /// SCM_RIGHTS.
+    files: Vec<Arc<dyn File>>,
+    /// Messages of other levels.
+    others: Vec<ControlMessage>,
+}
+
+/// Takes the control data of a send apart. Credentials are what they are, whatever is claimed: a claim of others' is `EPERM`.
+fn read_control(ctx: &Context, header: &Header) -> Result<Given> {
+    let mut given = Given::default();
     if header.control.is_null() || header.control_length == 0 {
-        return Ok(passed);
+        return Ok(given);
     }
     if header.control_length > CONTROL_LIMIT {
         return Err(Errno::ENOBUFS);
     }
     let mut control = alloc::vec![0; header.control_length];
     user_space::copy_in(&mut control, header.control)?;
-    let word = |bytes: &[u8], at: usize| {
-        u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
-    };
     let files = ctx.process().files();
-    let mut rest = &control[..];
-    while rest.len() >= CONTROL_HEADER {
-        let length = word(rest, 0) as usize;
-        if word(rest, 4) != 0 || length < CONTROL_HEADER || length > rest.len() {
-            return Err(Errno::EINVAL);
-        }
-        let data = &rest[CONTROL_HEADER..length];
-        match (word(rest, 8), word(rest, 12)) {
-            (SOL_SOCKET, SCM_RIGHTS) => {
-                for place in data.chunks_exact(4) {
-                    passed.push(files.get(Fd(word(place, 0) as i32))?);
+    for message in control::parse(&control).ok_or(Errno::EINVAL)? {
+        let words: Vec<u32> =
+            message.data.as_chunks().0.iter().map(|&word| u32::from_le_bytes(word)).collect();
+        match (message.level, message.kind) {
+            (control::SOCKET, SCM_RIGHTS) => {
+                for fd in words {
+                    given.files.push(files.get(Fd(fd as i32))?);
                 }
-                if passed.len() > RIGHTS_LIMIT {
+                if given.files.len() > RIGHTS_LIMIT {
                     return Err(Errno::EINVAL);
                 }
             }
-            (SOL_SOCKET, SCM_CREDENTIALS) => {
-                let own = ctx.process().credentials.read().clone();
-                if data.len() != 12 {
-                    return Err(Errno::EINVAL);
-                }
-                let uids = [own.uid, own.euid, own.suid];
-                let gids = [own.gid, own.egid, own.sgid];
-                let true_claim = word(data, 0) == ctx.process().pid
-                    && uids.contains(&word(data, 4))
-                    && gids.contains(&word(data, 8));
-                if !true_claim {
-                    return Err(Errno::EPERM);
-                }
-            }
-            (SOL_SOCKET, _) => return Err(Errno::EINVAL),
-            _ => {}
+            (control::SOCKET, SCM_CREDENTIALS) => match words[..] {
+                [pid, uid, gid] if message.data.len() == 12 => check_claim(ctx, pid, uid, gid)?,
+                _ => return Err(Errno::EINVAL),
+            },
+            (control::SOCKET, _) => return Err(Errno::EINVAL),
+            _ => given.others.push(message),
         }
-        rest = rest.get(length.next_multiple_of(8)..).unwrap_or(&[]);
     }
-    Ok(passed)
+    Ok(given)
+}
+
+fn check_claim(ctx: &Context, pid: u32, uid: u32, gid: u32) -> Result<()> {
+    let own = ctx.process().credentials.read().clone();
+    let true_claim = pid == ctx.process().pid
+        && [own.uid, own.euid, own.suid].contains(&uid)
+        && [own.gid, own.egid, own.sgid].contains(&gid);
+    if true_claim { Ok(()) } else { Err(Errno::EPERM) }
 }
 
 fn send_one(ctx: &Context, fd: Fd, at: Addr, flags: u32) -> Result<usize> {
@@ -160,8 +156,8 @@ fn send_one(ctx: &Context, fd: Fd, at: Addr, flags: u32) -> Result<usize> {
     let to =
         if header.name_length == 0 { None } else { Some(read_address(header.name, header.name_length)?) };
     let segments = read_segments(header.vector, header.segments)?;
-    let files = read_control(ctx, &header)?;
-    socket.send(&mut Source::segments(&segments), Outgoing { to, files, flags })
+    let Given { files, others } = read_control(ctx, &header)?;
+    socket.send(&mut Source::segments(&segments), Outgoing { to, files, control: others, flags })
 }
 
 /// sendmsg(2).
@@ -193,7 +189,7 @@ struct Control {
 }
 
 impl Control {
-    fn add(&mut self, kind: u32, data: &[u8]) {
+    fn add(&mut self, level: u32, kind: u32, data: &[u8]) {
         let left = self.room - self.bytes.len();
         if left < CONTROL_HEADER {
             self.truncated = true;
@@ -202,7 +198,7 @@ impl Control {
         let length = (CONTROL_HEADER + data.len()).min(left);
         self.truncated |= length < CONTROL_HEADER + data.len();
         self.bytes.extend_from_slice(&(length as u64).to_le_bytes());
-        self.bytes.extend_from_slice(&SOL_SOCKET.to_le_bytes());
+        self.bytes.extend_from_slice(&level.to_le_bytes());
         self.bytes.extend_from_slice(&kind.to_le_bytes());
         self.bytes.extend_from_slice(&data[..length - CONTROL_HEADER]);
         let padded = self.bytes.len().next_multiple_of(8).min(self.room);
@@ -212,25 +208,28 @@ impl Control {
 
 /// Puts what came with a message into control data; passed files become descriptors, as many as there is room for.
 fn build_control(ctx: &Context, incoming: &mut Incoming, room: usize, close_on_exec: bool) -> Control {
-    let mut control = Control { bytes: Vec::new(), room, truncated: false };
+    let mut built = Control { bytes: Vec::new(), room, truncated: false };
+    for message in &incoming.control {
+        built.add(message.level, message.kind, &message.data);
+    }
     if let Some(credentials) = incoming.credentials {
-        control.add(SCM_CREDENTIALS, &credentials.to_bytes());
+        built.add(control::SOCKET, SCM_CREDENTIALS, &credentials.to_bytes());
     }
     if !incoming.files.is_empty() {
-        let fit = (room - control.bytes.len()).saturating_sub(CONTROL_HEADER) / 4;
-        control.truncated |= fit < incoming.files.len();
+        let fit = (room - built.bytes.len()).saturating_sub(CONTROL_HEADER) / 4;
+        built.truncated |= fit < incoming.files.len();
         let mut numbers = Vec::new();
         for file in incoming.files.drain(..).take(fit) {
             match ctx.process().files().add(file, close_on_exec) {
                 Ok(fd) => numbers.extend_from_slice(&fd.0.to_le_bytes()),
-                Err(_) => control.truncated = true,
+                Err(_) => built.truncated = true,
             }
         }
         if !numbers.is_empty() {
-            control.add(SCM_RIGHTS, &numbers);
+            built.add(control::SOCKET, SCM_RIGHTS, &numbers);
         }
     }
-    control
+    built
 }
 
 fn receive_one(ctx: &Context, fd: Fd, at: Addr, flags: u32) -> Result<usize> {

@@ -17,6 +17,10 @@ use super::{
 pub const ADDRESS_LIMIT: usize = 128;
 /// Offset behind `SIDE` of the message header's address bytes.
 const NAME: u64 = SIDE + 256;
+/// Most control data of a message, bytes.
+pub const CONTROL_LIMIT: usize = 256;
+/// Offset behind `SIDE` of the message's control data.
+const CONTROL: u64 = SIDE + 512;
 
 /// socket(2) for AF_INET and AF_INET6, blocking.
 pub fn socket_open(domain: u32, kind: u32, protocol: u32) -> Result<HostFd, HostError> {
@@ -70,18 +74,37 @@ pub fn socket_name(fd: &HostFd, peer: bool) -> Result<Vec<u8>, HostError> {
     read_address(call_raw(HostCall::SocketName, args)?)
 }
 
-fn write_header(data_length: usize, name_length: usize) -> Result<u64, HostError> {
+fn write_header(data_length: usize, name_length: usize, control_length: usize) -> Result<u64, HostError> {
     let range = buffer();
-    let words = [range.address(), data_length as u64, range.address() + NAME, name_length as u64, 0];
+    let words = [
+        range.address(),
+        data_length as u64,
+        range.address() + NAME,
+        name_length as u64,
+        0,
+        range.address() + CONTROL,
+        control_length as u64,
+    ];
     put(range, SIDE, words.as_bytes())?;
     Ok(range.address() + SIDE)
 }
 
-/// sendmsg(2) of one transfer, to `address` when it is not empty; SIGPIPE is never raised. A transfer over [`TRANSFER_LIMIT`] is cut.
-pub fn socket_send(fd: &HostFd, bytes: Bytes, address: &[u8], flags: u32) -> Result<usize, TransferError> {
+/// sendmsg(2) of one transfer, to `address` when it is not empty, with `control` data of at most [`CONTROL_LIMIT`] bytes; SIGPIPE is
+/// never raised. A transfer over [`TRANSFER_LIMIT`] is cut.
+pub fn socket_send(
+    fd: &HostFd,
+    bytes: Bytes,
+    address: &[u8],
+    control: &[u8],
+    flags: u32,
+) -> Result<usize, TransferError> {
+    if control.len() > CONTROL_LIMIT {
+        return Err(HostError(linux_raw_sys::errno::EINVAL as i32).into());
+    }
     let length = stage(buffer(), bytes)?;
     stage_address(address)?;
-    let header = write_header(length, address.len())?;
+    put(buffer(), CONTROL, control)?;
+    let header = write_header(length, address.len(), control.len())?;
     let count = call_raw(HostCall::SocketSend, [fd.arg(), header, flags as u64, 0, 0, 0])?;
     Ok(admit_count(count, length)?)
 }
@@ -95,29 +118,55 @@ pub struct ReceivedMessage {
     pub address: Vec<u8>,
     /// MSG_* flags.
     pub flags: u32,
+    /// Control data; what it says is the host's word.
+    pub control: Vec<u8>,
     /// The count that the call returned: with MSG_TRUNC it may exceed the bytes present.
     pub count: usize,
 }
 
-/// recvmsg(2) of at most `length` bytes; without `sender` neither its address nor flags are asked for.
+/// What a receive asks for beside the bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beside {
+    /// No address, no flags.
+    Nothing,
+    /// The sender's address, and flags.
+    Sender,
+    /// Control data, too.
+    SenderAndControl,
+}
+
+/// recvmsg(2) of at most `length` bytes.
 pub fn socket_receive(
     fd: &HostFd,
     length: usize,
     flags: u32,
-    sender: bool,
+    beside: Beside,
 ) -> Result<ReceivedMessage, HostError> {
     const MSG_TRUNC: u32 = 0x20;
     let range = buffer();
     let length = length.min(TRANSFER_LIMIT);
-    let header = write_header(length, if sender { ADDRESS_LIMIT } else { 0 })?;
+    let (name_room, control_room) = match beside {
+        Beside::Nothing => (0, 0),
+        Beside::Sender => (ADDRESS_LIMIT, 0),
+        Beside::SenderAndControl => (ADDRESS_LIMIT, CONTROL_LIMIT),
+    };
+    let header = write_header(length, name_room, control_room)?;
     let count = call_raw(HostCall::SocketReceive, [fd.arg(), header, flags as u64, 0, 0, 0])?;
     let present =
         if flags & MSG_TRUNC != 0 { count.min(length as u64) as usize } else { admit_count(count, length)? };
     if count > 1 << 30 {
         return Err(HostError::IO);
     }
-    let (address, flags) = if sender { read_sender(range)? } else { (Vec::new(), 0) };
-    Ok(ReceivedMessage { data: Received::new(range, present), address, flags, count: count as usize })
+    let (address, flags) = if name_room != 0 { read_sender(range)? } else { (Vec::new(), 0) };
+    let mut control = Vec::new();
+    if control_room != 0 {
+        control.resize(admit_count(read_u64(range, SIDE + 48)?, control_room)?, 0);
+        if !range.read(CONTROL, &mut control) {
+            return Err(HostError::IO);
+        }
+    }
+    let data = Received::new(range, present);
+    Ok(ReceivedMessage { data, address, flags, control, count: count as usize })
 }
 
 /// Address and flags from the header of a receive.

@@ -46,8 +46,11 @@ fn counts_never_exceed_what_was_asked() {
         let bytes = [7; 100];
         assert_eq!(with(reply(count), || fd_write(&FD, Bytes::Kernel(&bytes))), Err(EIO.into()));
         assert_eq!(with(reply(count), || fd_write_at(&FD, Bytes::Kernel(&bytes), 0)), Err(EIO.into()));
-        assert_eq!(with(reply(count), || socket_send(&FD, Bytes::Kernel(&bytes), &[], 0)), Err(EIO.into()));
-        assert_eq!(with(reply(count), || socket_receive(&FD, 100, 0, true).map(drop)), Err(EIO));
+        assert_eq!(
+            with(reply(count), || socket_send(&FD, Bytes::Kernel(&bytes), &[], &[], 0)),
+            Err(EIO.into())
+        );
+        assert_eq!(with(reply(count), || socket_receive(&FD, 100, 0, Beside::Sender).map(drop)), Err(EIO));
         assert_eq!(with(reply(count), || socket_get_option(&FD, 1, 1, 100)), Err(EIO));
         assert_eq!(with(reply(count), || epoll_wait(&FD, 100, None).map(drop)), Err(EIO));
         let mut entries = [poll_entry(&FD, 1); 100];
@@ -70,11 +73,14 @@ fn counts_never_exceed_what_was_asked() {
             put_words(SIDE, &[0; 5]);
             5000
         },
-        || socket_receive(&FD, 100, 0x20, true),
+        || socket_receive(&FD, 100, 0x20, Beside::Sender),
     )
     .unwrap();
     assert_eq!((cut.data.len(), cut.count), (100, 5000));
-    assert_eq!(with(reply((1 << 30) + 1), || socket_receive(&FD, 100, 0x20, true).map(drop)), Err(EIO));
+    assert_eq!(
+        with(reply((1 << 30) + 1), || socket_receive(&FD, 100, 0x20, Beside::Sender).map(drop)),
+        Err(EIO)
+    );
 }
 
 fn what_succeeds_with_nothing_says_nothing_else() {
@@ -251,11 +257,21 @@ fn addresses_of_sockets_are_no_longer_than_addresses() {
                 put_words(SIDE, &[0, 0, 0, length, flags]);
                 0
             },
-            || socket_receive(&FD, 10, 0, true).map(|message| message.address.len()),
+            || socket_receive(&FD, 10, 0, Beside::Sender).map(|message| message.address.len()),
         )
     };
     assert_eq!((receive(28, 0), receive(129, 0)), (Ok(28), Err(EIO)));
     assert_eq!(receive(28, 1 << 32), Err(EIO), "flags of 64 bits");
+    let control = |length: u64| {
+        with(
+            move |_, _| {
+                put_words(SIDE, &[0, 0, 0, 0, 0, 0, length]);
+                0
+            },
+            || socket_receive(&FD, 10, 0, Beside::SenderAndControl).map(|message| message.control.len()),
+        )
+    };
+    assert_eq!((control(256), control(257), control(u64::MAX)), (Ok(256), Err(EIO), Err(EIO)));
 }
 
 fn a_file_that_goes_away_is_an_error() {

@@ -84,7 +84,7 @@ impl Host {
         self.reset();
         answer(|_, _| 0);
         fd_read(&FD, 100).unwrap();
-        socket_receive(&FD, 100, 0, true).map(drop).unwrap_or_default();
+        socket_receive(&FD, 100, 0, Beside::Sender).map(drop).unwrap_or_default();
         fd_poll(&mut [poll_entry(&FD, 1)], Some(1)).unwrap();
         epoll_wait(&FD, 1, None).unwrap();
         fd_sync(&FD, true).unwrap();

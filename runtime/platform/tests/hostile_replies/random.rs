@@ -380,14 +380,17 @@ impl Caller {
             5 => drop(admitted(SocketName, socket_name(&fd, self.numbers.one_in(2)))),
             6 => {
                 let bytes = self.bytes();
-                admitted_transfer(SocketSend, socket_send(&fd, bytes, &address, 0));
+                admitted_transfer(SocketSend, socket_send(&fd, bytes, &address, &[5; 40], 0));
             }
             7 => {
                 let (length, flags) = (self.numbers.below(9000) as usize, self.numbers.pick(&[0, 0x20]));
-                let sender = self.numbers.one_in(2);
-                if let Some(message) = admitted(SocketReceive, socket_receive(&fd, length, flags, sender)) {
+                let beside = self.numbers.pick(&[Beside::Nothing, Beside::Sender, Beside::SenderAndControl]);
+                let received = socket_receive(&fd, length, flags, beside);
+                if let Some(message) = admitted(SocketReceive, received) {
+                    let room = if beside == Beside::SenderAndControl { CONTROL_LIMIT } else { 0 };
+                    assert!(message.control.len() <= room);
                     taken_over(&message.data, length);
-                    assert!(sender || message.address.is_empty() && message.flags == 0);
+                    assert!(beside != Beside::Nothing || message.address.is_empty() && message.flags == 0);
                     assert!(message.address.len() <= ADDRESS_LIMIT && message.count <= 1 << 30);
                     assert!(flags != 0 || message.count == message.data.len());
                 }
