@@ -36,6 +36,8 @@ BEARABLE = RESULTS | BUFFERS | SCRIBBLES | INTERRUPTS | CLOCKS | IMAGES | THREAD
 CANARY_SEED = "Qm7xWz2LkP9rTb4v"
 CANARY = bytes(byte ^ 0x9C for byte in CANARY_SEED.encode())
 IMAGE_FILES = 2500
+# The software device where ENCLU is the instruction.
+FAITHFUL = "softsgx-faithful"
 # What takes longer hangs.
 LIMIT_SECONDS = 120
 
@@ -46,10 +48,10 @@ _ENDS = {
     "the host gave a new thread a block inside the enclave": THREADS,
     "the host keeps a page of the program from it": PAGES,
 }
-# A host that replies to other calls than were made, or to pages that it did not add. EACCEPT of such a page faults.
+# A host that replies to other calls than were made, or says of pages that it added them and did not: EACCEPT faults there.
 _ENDS_OF_ENCLAVES = {
     "the host gives no time": REPLIES,
-    "fault in the library OS: vector 14": PAGES | REPLIES,
+    "the host says that the page at": PAGES | REPLIES,
     "the host keeps a page of the program from it": PAGES | REPLIES,
     # Of the library OS itself, which cannot do without.
     "memory allocation of": PAGES | REPLIES,
@@ -125,6 +127,8 @@ class Outcome:
     harassed: tuple[int, ...] = (0, 0, 0, 0, 0)
     # Lies about exitless requests, entries of the ring changed.
     ring: tuple[int, ...] = (0, 0)
+    # Threads that entered where another was in a host call, and so replied to it.
+    replied: int = 0
     # Status and signal that the enclave ended the run with; None when it did not.
     end: tuple[int, int] | None = None
     canary: str | None = None
@@ -135,6 +139,8 @@ class Outcome:
         """What is wrong with this end; None for an end that the enclave chose for a reason that it may have."""
         if self.canary is not None:
             return f"a canary was outside: {self.canary}"
+        if self.replied and not self.kinds & REPLIES:
+            return "a new thread replied to a call in a run without such lies"
         if self.end is None and not self.hung:
             return f"the loader died with status {self.status}"
         for sign in ("internal error", "wrong: ", "panicked"):
@@ -174,7 +180,7 @@ def run(
     start: int | None = None,
     platform: str = "direct",
 ) -> Outcome:
-    """Runs a program of the image; `rate` lies in 1,000 calls, after so many honest calls."""
+    """Runs a program of the image; `rate` lies in 1,000 calls, after so many honest calls. `platform` may be `FAITHFUL`."""
     shutil.rmtree(image.volume, ignore_errors=True)
     image.volume.mkdir()
     settings = {"seed": seed, "rate": rate, "kinds": kinds, "after": after}
@@ -188,7 +194,8 @@ def run(
             "CASEMATE_CANARY": CANARY.hex(),
         }
         command = [str(hostile_loader_path()), "--bundle", str(image.bundle), "--root", str(image.rootfs)]
-        command += ["--platform", platform, "--fuses", str(image.bundle / "fuses")]
+        command += ["--platform", platform.split("-")[0], "--fuses", str(image.bundle / "fuses")]
+        command += ["--faithful"] if platform == FAITHFUL else []
         command += ["--volume", f"{image.volume}:/data", "--", *arguments]
         process = subprocess.Popen(
             command,
@@ -223,6 +230,8 @@ def _read_report(report: str, outcome: Outcome) -> None:
             outcome.harassed = tuple(map(int, rest))
         elif word == "ring":
             outcome.ring = tuple(map(int, rest))
+        elif word == "replied":
+            outcome.replied = int(rest[0])
         elif word == "canary":
             outcome.canary = " ".join(rest)
         elif word == "end":

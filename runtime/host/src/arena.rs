@@ -54,6 +54,12 @@ pub struct Thread {
     pub running: AtomicU32,
     /// 1 when a host signal arrived of which the enclave is to be told at its next entry (softsgx).
     pub pending: AtomicU32,
+    /// 1 once the thread has made a host call.
+    #[cfg(feature = "hostile")]
+    pub called: AtomicU32,
+    /// 1 from a host call's exit to the entry that is the reply to it.
+    #[cfg(feature = "hostile")]
+    pub replying: AtomicU32,
     /// The thread as a logical processor of the software device.
     pub logical: core::cell::UnsafeCell<casemate_softsgx::LogicalProcessor>,
     /// Path arguments of the host call under way, made NUL-ended.
@@ -227,6 +233,11 @@ fn prepare(thread: &'static Thread) {
     thread.kicked.store(0, SeqCst);
     thread.interrupt.store(0, SeqCst);
     thread.pending.store(0, SeqCst);
+    #[cfg(feature = "hostile")]
+    {
+        thread.called.store(0, SeqCst);
+        thread.replying.store(0, SeqCst);
+    }
     thread.depth.store(0, SeqCst);
     thread.running.store(1, SeqCst);
     thread.alive.store(1, SeqCst);

@@ -53,6 +53,12 @@ errors! {
     EREMOTEIO "remote input/output error",
 }
 
+/// Lets other threads run.
+pub fn yield_processor() {
+    // SAFETY: touches no memory.
+    let _ = unsafe { call(general::__NR_sched_yield, []) };
+}
+
 impl fmt::Display for Errno {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         write!(f, "{} (errno {})", self.text(), self.0)

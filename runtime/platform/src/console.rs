@@ -94,6 +94,14 @@ pub fn fatal(message: &str) -> ! {
     host::exit(70, 0)
 }
 
+/// The processor finds no page where the host says that there is one.
+pub(crate) fn fatal_page(address: u64) -> ! {
+    write_line(format_args!(
+        "casemate: fatal: the host says that the page at {address:#x} is there, and it is not"
+    ));
+    host::exit(70, 0)
+}
+
 /// A fault inside the library OS: one report, then the end. The program's data is not printed.
 pub(crate) fn fatal_exception(frame: &ExceptionFrame) -> ! {
     // One report: a host that makes the reporting itself fault must not have it nest without end.

@@ -6,6 +6,7 @@
 
 use core::sync::atomic::{AtomicU64, Ordering::*};
 
+use casemate_abi::ExceptionFrame;
 use casemate_sgx::{LeafError, SecInfo};
 
 use crate::PAGE_SIZE;
@@ -27,17 +28,52 @@ core::arch::global_asm!(
 casemate_enclu:
     cmp qword ptr [rip + {CODE}], 0
     jne 1f
+    .globl casemate_enclu_instruction
+casemate_enclu_instruction:
     .byte 0x0f, 0x01, 0xd7
     mov r9d, {PAGE}
     xor r10d, r10d
+    .globl casemate_enclu_done
+casemate_enclu_done:
     ret
-1:  jmp qword ptr [rip + {CODE}]
+1:  sub rsp, 8
+    call qword ptr [rip + {CODE}]
+    .globl casemate_enclu_called
+casemate_enclu_called:
+    add rsp, 8
+    ret
 "#,
     CODE = sym ENCLU_CODE,
     PAGE = const PAGE_SIZE,
 );
 
-/// Executes a leaf; RAX and how many bytes were done.
+unsafe extern "C" {
+    fn casemate_enclu_instruction();
+    fn casemate_enclu_done();
+    fn casemate_enclu_called();
+}
+
+const PAGE_FAULT: u64 = 14;
+/// In RAX after a page fault of the leaf, whose address is then in R9. No leaf leaves this there.
+const FAULTED: u64 = u64::MAX;
+
+/// If `frame` is a page fault of ENCLU (where the loader's code stands for it: behind the call), makes the leaf end with
+/// [`FAULTED`].
+pub(crate) fn fix_up(frame: &mut ExceptionFrame) -> bool {
+    let called = casemate_enclu_called as *const () as u64;
+    let instruction = casemate_enclu_instruction as *const () as u64;
+    if frame.vector != PAGE_FAULT || frame.rip != called && frame.rip != instruction {
+        return false;
+    }
+    if frame.rip == instruction {
+        frame.rip = casemate_enclu_done as *const () as u64;
+    }
+    (frame.rax, frame.r9, frame.r10) = (FAULTED, frame.address, 0);
+    true
+}
+
+/// Executes a leaf; RAX and how many bytes were done. A page fault ends the run: the operands are the enclave's own memory, and
+/// pages that the host says it added or kept.
 ///
 /// # Safety
 /// The operands are what the leaf asks for, and what it writes is the caller's to be written.
@@ -63,6 +99,9 @@ unsafe fn enclu(leaf: u64, rbx: u64, rcx: u64, rdx: u64, length: u64) -> (u64, u
     }
     if interrupted & 1 != 0 {
         crate::context::note_interrupt();
+    }
+    if code == FAULTED {
+        crate::console::fatal_page(done);
     }
     (code, done)
 }

@@ -41,6 +41,13 @@ pub(crate) fn set_mode(mode: Mode) {
     MODE.store(mode as u32, Relaxed);
 }
 
+/// Lets pages of a test be those of an enclave with EDMM, with code of its own in place of ENCLU.
+#[cfg(not(freestanding))]
+pub fn provide_edmm(enclu: u64) {
+    crate::enclu::set_code(enclu);
+    set_mode(Mode::Dynamic);
+}
+
 #[inline]
 fn mode() -> Mode {
     match MODE.load(Relaxed) {

@@ -1,5 +1,7 @@
 //! The lies themselves, one call at a time.
 
+use core::sync::atomic::Ordering::SeqCst;
+
 use casemate_abi::{HOST_BUFFER_SIZE, HostCall};
 use linux_raw_sys::general::{
     __NR_mmap, MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, PROT_NONE, PROT_READ, PROT_WRITE,
@@ -124,21 +126,25 @@ fn descriptor(call: HostCall, caller: &Thread, args: Args) -> i64 {
     }
 }
 
-/// Errors without the deed and after it, and strange successes.
+/// Errors without the deed and after it, strange successes, and success without the deed.
 fn page(call: HostCall, caller: &Thread, args: Args) -> i64 {
+    let wrong = [-12, -22, -1, 1, 4096, i64::MAX, i64::MIN];
     if below(2) == 0 {
         honest(call, caller, args);
+        return pick(&wrong);
     }
-    pick(&[-12, -22, -1, 1, 4096, i64::MAX, i64::MIN])
+    if below(4) == 0 { 0 } else { pick(&wrong) }
 }
 
 fn create_thread(caller: &Thread, args: Args) -> i64 {
     match below(7) {
         0 => -11,
-        // It comes, and is denied.
+        // It comes, and is denied. In an enclave one that comes after that, when another was asked for in its place, is a reply to
+        // what the other asks.
         1 => {
             let result = honest(HostCall::ThreadCreate, caller, args);
-            if result < 0 { result } else { pick(&[-11, -2, i64::MIN, 7]) }
+            let deny = !run::is_enclave() || has(kind::REPLIES) || has_come(args[0]);
+            if result == 0 && deny { pick(&[-11, -2, i64::MIN, 7]) } else { result }
         }
         // It comes twice; in an enclave the second is a reply to what the first asks.
         2 if !run::is_enclave() || has(kind::REPLIES) => {
@@ -164,6 +170,20 @@ fn create_thread(caller: &Thread, args: Args) -> i64 {
         }
         _ => pick(&[-11, -12, -2, -1000, i64::MIN]),
     }
+}
+
+/// Waits a while for the threads that were made to enter by this TCS; whether each has made a call since, or ended.
+fn has_come(area: u64) -> bool {
+    let is_awaited = |thread: &Thread| {
+        thread.host_area() == area && thread.alive.load(SeqCst) != 0 && thread.called.load(SeqCst) == 0
+    };
+    for _ in 0..10_000 {
+        if !arena::opened().any(|(_, thread)| is_awaited(thread)) {
+            return true;
+        }
+        sys::yield_processor();
+    }
+    false
 }
 
 fn clock(caller: &Thread, args: Args) -> i64 {

@@ -77,6 +77,9 @@ static HARASSED: [AtomicU64; 5] = [const { AtomicU64::new(0) }; 5];
 /// Lies about requests of the ring, entries of the ring changed.
 static RING_LIES: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
 
+/// Threads that were made and entered where another was in a host call.
+static REPLIED: AtomicU64 = AtomicU64::new(0);
+
 /// Whether this loader lies in this run.
 pub fn is_on() -> bool {
     ON.load(Relaxed)
@@ -185,6 +188,7 @@ pub fn answer(call: HostCall, thread: &Thread, args: Args) -> i64 {
         MADE[call as usize].fetch_add(1, Relaxed);
         return lies::answer(call, thread, args);
     }
+    thread.called.store(1, SeqCst);
     let number = arena::number_of(thread);
     let outermost = harass::keep_out(number);
     let made = MADE[call as usize].fetch_add(1, Relaxed);
@@ -199,6 +203,19 @@ pub fn answer(call: HostCall, thread: &Thread, args: Args) -> i64 {
         harass::let_in(number);
     }
     result
+}
+
+/// Notes an entry; if it is a new thread's, and that of the host thread whose place it took is still to come, it was the reply
+/// to a host call.
+pub fn entered(thread: &Thread, tcs: u64) {
+    thread.replying.store(0, SeqCst);
+    if !is_on() || thread.called.load(SeqCst) != 0 {
+        return;
+    }
+    let replies = |other: &Thread| other.host_area() == tcs && other.replying.load(SeqCst) != 0;
+    if arena::opened().any(|(_, other)| replies(other)) {
+        REPLIED.fetch_add(1, Relaxed);
+    }
 }
 
 /// Notes a lie, if it is time for one.
@@ -236,6 +253,7 @@ pub fn report_end(status: u64, signal: u64) {
     say(format_args!("harassed {} {} {} {} {}", of(0), of(1), of(2), of(3), of(4)));
     let [requests, entries] = RING_LIES.each_ref().map(|count| count.load(Relaxed));
     say(format_args!("ring {requests} {entries}"));
+    say(format_args!("replied {}", REPLIED.load(Relaxed)));
     say(format_args!("end {status} {signal}"));
 }
 

@@ -13,12 +13,12 @@ use casemate_sgx::Fault;
 use casemate_softsgx::{BUSY, Flow, Leaf, MAX_XSAVE};
 
 use super::device;
-use super::gate::{Entry, Exit, yield_processor};
+use super::gate::{Entry, Exit};
 use super::interrupt::{Interruption, STAGE, put_state, raise, restore_extended, run_stage, state_of};
 use crate::arena::Thread;
 use crate::report::{EXIT_INTERNAL, fail};
 use crate::signal_frame::Context;
-use crate::{registers, run};
+use crate::{registers, run, sys};
 
 core::arch::global_asm!(
     r#"
@@ -124,14 +124,21 @@ pub fn execute(thread: &Thread, context: &mut Context) {
             return raise(thread, context, exception);
         }
         // Once more: rip is as it was.
-        Err(BUSY) => return yield_processor(),
+        Err(BUSY) => return sys::yield_processor(),
+        // A thread that nobody asked for.
+        #[cfg(feature = "hostile")]
+        Err(_) if crate::hostile::is_on() => return turn_away(context),
         Err(fault) => fail(EXIT_INTERNAL, format_args!("softsgx: ENCLU[{}]: {fault}", context.rax as u32)),
     };
     put_state(context, &state);
     // SAFETY: the loader uses neither base, and the device says what the code that goes on has.
     unsafe { registers::set_bases(state.fs_base, state.gs_base) };
     match flow {
-        Flow::Entered => context.r8 = thread.pending.swap(0, SeqCst).into(),
+        Flow::Entered => {
+            context.r8 = thread.pending.swap(0, SeqCst).into();
+            #[cfg(feature = "hostile")]
+            crate::hostile::entered(thread, logical.tcs().unwrap_or(0));
+        }
         // SAFETY: the kernel saved the extended state where the frame says.
         Flow::Resumed => restore_extended(unsafe { context.extended_state() }, &area),
         Flow::Exited if !run::is_own_code(state.rip) => fail(
@@ -139,6 +146,16 @@ pub fn execute(thread: &Thread, context: &mut Context) {
             format_args!("softsgx: the enclave left for {:#x}, where nobody waits", state.rip),
         ),
         Flow::Exited | Flow::Next => {}
+    }
+}
+
+/// A lying loader's thread that cannot enter goes on as after its end; one that cannot resume, as another is inside by its TCS, tries
+/// again.
+#[cfg(feature = "hostile")]
+fn turn_away(context: &mut Context) {
+    if context.rip == casemate_faithful_eenter as *const () as u64 {
+        context.rip += casemate_softsgx::ENCLU_LENGTH;
+        (context.rdi, context.rsi) = (casemate_abi::EXIT_DONE, u64::MAX);
     }
 }
 

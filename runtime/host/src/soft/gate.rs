@@ -7,7 +7,6 @@ use casemate_abi::{EXIT_DONE, EntryReason};
 use casemate_sgx::Fault;
 use casemate_sgx::layout::LayoutBlock;
 use casemate_softsgx::{BUSY, ENCLU_LENGTH, Leaf, Registers};
-use linux_raw_sys::general::__NR_sched_yield;
 
 use super::{device, faithful};
 use crate::arena::{self, Thread};
@@ -231,16 +230,12 @@ fn run(thread: &Thread, tcs: u64, mut words: [u64; 3]) -> i64 {
         if exit.number == EXIT_DONE {
             return exit.value as i64;
         }
+        #[cfg(feature = "hostile")]
+        thread.replying.store(1, SeqCst);
         words = [calls::host_call(exit.number, exit.value as *mut [u64; 6]) as u64, 0, 0];
         #[cfg(feature = "hostile")]
         crate::hostile::change_entry(&mut words);
     }
-}
-
-/// Lets the last user of a busy TCS, who is on the way out, go on.
-pub(super) fn yield_processor() {
-    // SAFETY: touches no memory.
-    let _ = unsafe { sys::call(__NR_sched_yield, []) };
 }
 
 /// EENTER, and what runs inside until EEXIT.
@@ -267,13 +262,16 @@ pub(super) fn enter(thread: &Thread, tcs: u64, words: [u64; 3]) -> Exit {
         let logical = unsafe { &mut *thread.logical.get() };
         match device().device.eenter(logical, &mut state) {
             Ok(()) => break,
-            Err(BUSY) if !logical.in_enclave() => yield_processor(),
+            // Its last user is on the way out.
+            Err(BUSY) if !logical.in_enclave() => sys::yield_processor(),
             // A thread that nobody asked for.
             #[cfg(feature = "hostile")]
             Err(_) if crate::hostile::is_on() => return Exit { number: EXIT_DONE, value: u64::MAX },
             Err(fault) => fail(EXIT_INTERNAL, format_args!("softsgx: EENTER: {fault}")),
         }
     }
+    #[cfg(feature = "hostile")]
+    crate::hostile::entered(thread, tcs);
     if let Some(slot) = slot(tcs) {
         slot.store(thread as *const Thread as u64, SeqCst);
     }

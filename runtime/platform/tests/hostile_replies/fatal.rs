@@ -88,6 +88,11 @@ const RUNS: &[(&str, fn(), &str)] = &[
         "a new thread a block inside the enclave",
     ),
     (
+        "a page that is not there",
+        crate::edmm::add_what_is_not_there,
+        "the host says that the page at 0x10001000 is there, and it is not",
+    ),
+    (
         "a fault where none can be",
         || {
             let mut frame = casemate_abi::ExceptionFrame { vector: 13, rip: 5, ..Default::default() };

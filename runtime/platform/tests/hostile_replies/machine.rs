@@ -103,8 +103,11 @@ fn catch_faults() {
         unsafe {
             crate::exitless::on_fault((*info).si_addr() as u64);
             let registers = &mut (*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs;
+            let rip = registers[libc::REG_RIP as usize] as u64;
+            // As the loader has it (runtime/host/src/soft/gate.rs).
+            let is_leaf = crate::edmm::is_leaf_fault(rip);
             let mut frame = ExceptionFrame {
-                rip: registers[libc::REG_RIP as usize] as u64,
+                rip: if is_leaf { registers[libc::REG_R11 as usize] as u64 } else { rip },
                 rsp: registers[libc::REG_RSP as usize] as u64,
                 rcx: registers[libc::REG_RCX as usize] as u64,
                 vector: 14,
@@ -113,6 +116,11 @@ fn catch_faults() {
             };
             start::enter_direct(EntryReason::Exception as u64, &raw mut frame as u64, 0, |_, _| ());
             registers[libc::REG_RIP as usize] = frame.rip as i64;
+            if is_leaf {
+                registers[libc::REG_RAX as usize] = frame.rax as i64;
+                registers[libc::REG_R9 as usize] = frame.r9 as i64;
+                registers[libc::REG_R10 as usize] = frame.r10 as i64;
+            }
         }
     }
     // SAFETY: the handler only edits the frame.

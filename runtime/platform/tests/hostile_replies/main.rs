@@ -3,9 +3,10 @@
 //! The test process plays both sides: low addresses are the enclave (program memory and heap, full of canaries), a mapping
 //! with guard pages around it is the host's thread block and buffer, and `host` answers every call. First come chosen lies,
 //! each with what must become of it; then `CASEMATE_LIES` (200,000) random ones over all calls, seeded by `CASEMATE_SEED`,
-//! while another thread scribbles over what the host owns. Lies that must end the run have a process each.
+//! the last fifth of them with pages as in an enclave with EDMM, while another thread scribbles over what the host owns. Lies that must end the run have a process each.
 
 mod chosen;
+mod edmm;
 mod exitless;
 mod fatal;
 mod host;
@@ -38,6 +39,9 @@ fn main() {
 fn run(_: HostFacts, main: Arc<ThreadHandle>) {
     chosen::check_all(&main);
     random::check(&main);
+    edmm::check_all();
+    random::check_with_edmm(&main);
     exitless::check_all(&main);
+    random::report();
     host::finish();
 }
