@@ -17,6 +17,9 @@ from tests.images import REPOSITORY
 DOCUMENT = REPOSITORY / "docs" / "compatibility.md"
 REASONS = Path(__file__).resolve().parent / "reasons.toml"
 
+# Stands for a case, in reasons.toml, too.
+NO_END = "(the module's own end)"
+
 
 class IncompleteError(Exception):
     """The document cannot be written; the text says what is missing."""
@@ -45,8 +48,13 @@ class Module:
         return sorted(self.native.passed - self.inside.passed) if self.inside else []
 
     @property
+    def needs_reason(self) -> list[str]:
+        """What needs a reason: the failing cases, and an end that did not come."""
+        return [*self.failing, *([NO_END] if self.inside and not self.inside.ended else [])]
+
+    @property
     def passes(self) -> bool:
-        return self.compared and not self.failing
+        return self.compared and not self.needs_reason
 
     @property
     def need_fork(self) -> int:
@@ -98,7 +106,7 @@ def version(suite: Suite) -> str:
 def explained(module: Module, reasons: Iterable[Reason]) -> dict[str, int]:
     """For a failing module: each reason with the number of cases; a case without a reason is an error."""
     counts: dict[str, int] = {}
-    for case in module.failing:
+    for case in module.needs_reason:
         found = [reason.why for reason in reasons if reason.covers(module.name, case)]
         if not found:
             raise IncompleteError(f"{module.name}: {case} fails inside, and {REASONS.name} does not say why")
@@ -109,7 +117,7 @@ def explained(module: Module, reasons: Iterable[Reason]) -> dict[str, int]:
 def render(modules: list[Module], reasons: list[Reason], suite_version: str) -> str:
     compared = [module for module in modules if module.compared]
     for reason in reasons:
-        if not any(reason.covers(module.name, case) for module in compared for case in module.failing):
+        if not any(reason.covers(module.name, case) for module in compared for case in module.needs_reason):
             raise IncompleteError(f"{REASONS.name}: nothing of {reason.module} fails for '{reason.why}' any more")
     sections = [
         _HEAD.format(version=suite_version),
@@ -133,8 +141,8 @@ image on the `direct` platform.
 - Natively `fork` answers ENOSYS, as it does inside, by a seccomp filter; `vfork`, `posix_spawn` and threads work on both
   sides. A test case needs fork when it passes natively without the filter and not with it.
 - A module is compared when something in it passes natively in this way. It passes inside when every test case does that
-  passes natively. Modules that fail inside are run a second time, as `python3 -m test -w` does, and a case counts when it
-  passes once.
+  passes natively. Modules that fail inside or run out of time are run a second time at the end, one at a time, much as
+  `python3 -m test -w` does, and a case counts when it passes once.
 """
 
 

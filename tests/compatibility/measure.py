@@ -1,4 +1,5 @@
-"""Measures modules: natively, natively with fork where that matters, inside; and again what failed only inside."""
+"""Measures modules: natively, natively with fork where that matters, inside; and at the end, one at a time, again what failed only
+inside."""
 
 from __future__ import annotations
 
@@ -15,9 +16,13 @@ INSIDE_LIMIT_S = 900.0
 
 def measure(suite: Suite, modules: Iterable[str], jobs: int, report: Callable[[str], None]) -> None:
     """Measures what has no result yet; ``report`` gets one line a module."""
+    names = list(modules)
     with ThreadPoolExecutor(jobs) as pool:
-        for line in pool.map(lambda module: _measure_one(suite, module), modules):
+        for line in pool.map(lambda module: _measure_one(suite, module), names):
             report(line)
+    for name in names:
+        if _again_alone(suite, name):
+            report(f"alone: {_compared(suite, name)}")
 
 
 def _measure_one(suite: Suite, module: str) -> str:
@@ -26,9 +31,16 @@ def _measure_one(suite: Suite, module: str) -> str:
         _once(suite, "with-fork", module, lambda: run_natively(suite, module, NATIVE_LIMIT_S, with_fork=True))
     if not native.counts:
         return f"{module}: natively {native.outcome}"
-    inside = _once(suite, "inside", module, lambda: _inside_twice(suite, module, native))
+    _once(suite, "inside", module, lambda: run_inside(suite, module, INSIDE_LIMIT_S))
+    return _compared(suite, module)
+
+
+def _compared(suite: Suite, module: str) -> str:
+    native, inside = (results.load(suite, side, module) for side in ("native", "inside"))
+    assert native and inside
     failing = sorted(native.passed - inside.passed)
-    return f"{module}: {len(native.passed) - len(failing)} of {len(native.passed)} {' '.join(failing[:5])}".rstrip()
+    line = f"{module}: {len(native.passed) - len(failing)} of {len(native.passed)} ({inside.outcome})"
+    return " ".join([line, *failing[:5]])
 
 
 def _once(suite: Suite, side: str, module: str, run: Callable[[], Run]) -> Run:
@@ -39,11 +51,14 @@ def _once(suite: Suite, side: str, module: str, run: Callable[[], Run]) -> Run:
     return known
 
 
-def _inside_twice(suite: Suite, module: str, native: Run) -> Run:
-    """As ``python3 -m test -w``: what fails is run again, because some cases depend on how busy the machine is."""
-    first = run_inside(suite, module, INSIDE_LIMIT_S)
-    if native.passed <= first.passed or first.outcome == "no end":
-        return first
+def _again_alone(suite: Suite, module: str) -> bool:
+    """As ``python3 -m test -w``: what failed is run again on a quiet machine, because some cases depend on how busy it is; so
+    is what ran out of time. A case counts when it passes once."""
+    native, first = (results.load(suite, side, module) for side in ("native", "inside"))
+    if native is None or first is None or first.alone or (first.ended and native.passed <= first.passed):
+        return False
     second = run_inside(suite, module, INSIDE_LIMIT_S)
     best = dict.fromkeys(first.passed | second.passed, "passed")
-    return Run(second.outcome, {**first.cases, **second.cases, **best}, first.text + second.text)
+    text = results.text("inside", module) + second.text
+    results.save(suite, "inside", module, Run(second.outcome, {**first.cases, **second.cases, **best}, text, True))
+    return True

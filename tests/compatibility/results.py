@@ -19,7 +19,8 @@ def save(suite: Suite, side: str, module: str, result: Run) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.with_suffix(".txt").write_text(result.text)
     beside = path.with_suffix(".new")
-    beside.write_text(json.dumps({"of": _of(suite, side), "outcome": result.outcome, "cases": result.cases}))
+    found = {"of": _of(suite, side), "outcome": result.outcome, "cases": result.cases, "alone": result.alone}
+    beside.write_text(json.dumps(found))
     os.replace(beside, path)
 
 
@@ -29,7 +30,14 @@ def load(suite: Suite, side: str, module: str) -> Run | None:
     if not path.exists():
         return None
     stored = json.loads(path.read_text())
-    return Run(stored["outcome"], stored["cases"]) if stored.get("of") == _of(suite, side) else None
+    if stored.get("of") != _of(suite, side):
+        return None
+    return Run(stored["outcome"], stored["cases"], alone=stored["alone"])
+
+
+def text(side: str, module: str) -> str:
+    """What was printed when this result was taken."""
+    return _path(side, module).with_suffix(".txt").read_text()
 
 
 def forget(module: str) -> None:

@@ -43,21 +43,27 @@ env -i setpriv --reuid {USER} --regid {USER} --clear-groups "$@"
 
 @dataclass
 class Run:
-    """How a module ended: ``passed``, ``failed``, ``skipped``, ``no tests``, ``no end``, or ``ended by …``; its cases,
-    and what was printed."""
+    """How a module ended: ``passed``, ``failed``, ``skipped``, ``no end``, or ``ended with status …``; its cases, what was
+    printed, and whether nothing else ran beside it (the last time)."""
 
     outcome: str
     cases: dict[str, str] = field(default_factory=dict)
     text: str = field(default="", repr=False)
+    alone: bool = False
 
     @property
     def passed(self) -> set[str]:
         return {case for case, result in self.cases.items() if result == "passed"}
 
     @property
+    def ended(self) -> bool:
+        """Whether it came to its own end: not by a signal, and not because time ran out."""
+        return self.outcome in ("passed", "failed", "skipped")
+
+    @property
     def counts(self) -> bool:
         """Whether it came to an end and something passed, so that the other side can be compared with it."""
-        return self.outcome in ("passed", "failed") and bool(self.passed)
+        return self.ended and bool(self.passed)
 
 
 def run_natively(suite: Suite, module: str, timeout_s: float, with_fork: bool = False) -> Run:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.compatibility import results
-from tests.compatibility.document import IncompleteError, Module, Reason, read_reasons, render
+from tests.compatibility.document import NO_END, IncompleteError, Module, Reason, read_reasons, render
 from tests.compatibility.root import Suite
 from tests.compatibility.side import Run, read_log
 
@@ -31,6 +31,15 @@ def test_a_failing_case_without_a_reason_is_refused() -> None:
     both_fail = Module("test_b", PASSES, None, Run("failed", {"a.one": "failed", "a.two": "failed"}))
     with pytest.raises(IncompleteError, match=r"test_b: a\.two fails inside"):
         render([both_fail], [Reason("test_b", ("a.one",), "no first")], "3.11")
+
+
+def test_a_module_whose_cases_pass_but_which_does_not_end_fails() -> None:
+    module = Module("test_b", PASSES, None, Run("ended with status 139", dict(PASSES.cases)))
+    with pytest.raises(IncompleteError, match="the module's own end"):
+        render([module], [], "3.11")
+    text = render([module], [Reason("test_b", (NO_END,), "crashes")], "3.11")
+    assert "| together | 1 | 0 (0.0 %) | 2 | 2 |" in text
+    assert "| test_b | 1 of 2 | crashes |" in text
 
 
 def test_a_reason_for_what_no_longer_fails_is_refused() -> None:
