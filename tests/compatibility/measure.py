@@ -37,7 +37,8 @@ def _measure_one(suite: Suite, module: str) -> str:
 
 def _compared(suite: Suite, module: str) -> str:
     native, inside = (results.load(suite, side, module) for side in ("native", "inside"))
-    assert native and inside
+    assert native is not None
+    assert inside is not None
     failing = sorted(native.passed - inside.passed)
     line = f"{module}: {len(native.passed) - len(failing)} of {len(native.passed)} ({inside.outcome})"
     return " ".join([line, *failing[:5]])
