@@ -19,9 +19,48 @@ struct Entry {
     close_on_exec: bool,
 }
 
+#[derive(Clone)]
+enum Slot {
+    Free,
+    /// Somebody is about to put a file there ([`FileTable::reserve`]).
+    Reserved,
+    Open(Entry),
+}
+
+impl Slot {
+    fn entry(&self) -> Option<&Entry> {
+        match self {
+            Slot::Open(entry) => Some(entry),
+            _ => None,
+        }
+    }
+
+    fn entry_mut(&mut self) -> Option<&mut Entry> {
+        match self {
+            Slot::Open(entry) => Some(entry),
+            _ => None,
+        }
+    }
+
+    fn is_free(&self) -> bool {
+        matches!(self, Slot::Free)
+    }
+
+    /// Takes the file out, if one is there.
+    fn take(&mut self) -> Option<Entry> {
+        match core::mem::replace(self, Slot::Free) {
+            Slot::Open(entry) => Some(entry),
+            other => {
+                *self = other;
+                None
+            }
+        }
+    }
+}
+
 struct Table {
     /// As many slots as Linux would have allocated: programs see that number in select.
-    entries: Vec<Option<Entry>>,
+    entries: Vec<Slot>,
     /// No descriptor below this is free.
     first_free: usize,
 }
@@ -36,22 +75,48 @@ fn slots_for(index: usize) -> usize {
 
 impl Table {
     fn new() -> Table {
-        Table { entries: alloc::vec![None; FEWEST_SLOTS], first_free: 0 }
+        Table { entries: alloc::vec![Slot::Free; FEWEST_SLOTS], first_free: 0 }
     }
 
-    /// Makes room for a descriptor. A table never shrinks.
-    fn hold(&mut self, index: usize) {
+    /// Makes room for a descriptor; `ENOMEM`. A table never shrinks.
+    fn hold(&mut self, index: usize) -> Result<()> {
         if index >= self.entries.len() {
-            self.entries.resize(slots_for(index), None);
+            let slots = slots_for(index);
+            self.entries.try_reserve_exact(slots - self.entries.len()).map_err(|_| Errno::ENOMEM)?;
+            self.entries.resize(slots, Slot::Free);
         }
+        Ok(())
+    }
+
+    fn entry(&self, fd: Fd) -> Option<&Entry> {
+        self.entries.get(usize::try_from(fd.0).ok()?)?.entry()
+    }
+
+    /// The lowest free descriptor not below `minimum`, which is taken from now on; `EMFILE`.
+    fn take_lowest(&mut self, minimum: usize, limit: u64) -> Result<usize> {
+        let mut index = minimum.max(self.first_free);
+        while self.entries.get(index).is_some_and(|slot| !slot.is_free()) {
+            index += 1;
+        }
+        if index as u64 >= limit {
+            return Err(Errno::EMFILE);
+        }
+        self.hold(index)?;
+        self.entries[index] = Slot::Reserved;
+        if minimum <= self.first_free {
+            self.first_free = index + 1;
+        }
+        Ok(index)
     }
 
     /// A copy has only the slots that its open descriptors need.
     fn duplicate(&self) -> Table {
-        let last = self.entries.iter().rposition(Option::is_some).unwrap_or(0);
-        let mut entries = self.entries[..=last].to_vec();
-        entries.resize(slots_for(last), None);
-        Table { entries, first_free: self.first_free.min(last + 1) }
+        let last = self.entries.iter().rposition(|slot| slot.entry().is_some()).unwrap_or(0);
+        let opened = |slot: &Slot| slot.entry().map_or(Slot::Free, |entry| Slot::Open(entry.clone()));
+        let mut entries: Vec<Slot> = self.entries[..=last].iter().map(opened).collect();
+        let free = entries.iter().position(Slot::is_free).unwrap_or(last + 1);
+        entries.resize(slots_for(last), Slot::Free);
+        Table { entries, first_free: free }
     }
 }
 
@@ -82,9 +147,7 @@ impl FileTable {
 
     /// The file behind a descriptor; `EBADF`.
     pub fn get(&self, fd: Fd) -> Result<Arc<dyn File>> {
-        let table = self.table.read();
-        let entry = usize::try_from(fd.0).ok().and_then(|index| table.entries.get(index)?.as_ref());
-        entry.map(|entry| entry.file.clone()).ok_or(Errno::EBADF)
+        self.table.read().entry(fd).map(|entry| entry.file.clone()).ok_or(Errno::EBADF)
     }
 
     /// Adds a file at the lowest free descriptor; `EMFILE`.
@@ -95,30 +158,31 @@ impl FileTable {
     /// Adds a file at the lowest free descriptor not below `minimum`; `EMFILE`.
     pub fn add_from(&self, minimum: usize, file: Arc<dyn File>, close_on_exec: bool) -> Result<Fd> {
         let mut table = self.table.write();
-        let mut index = minimum.max(table.first_free);
-        while table.entries.get(index).is_some_and(Option::is_some) {
-            index += 1;
-        }
-        if index as u64 >= self.limit.load(Relaxed) {
-            return Err(Errno::EMFILE);
-        }
-        table.hold(index);
-        table.entries[index] = Some(Entry { file, close_on_exec });
-        if minimum <= table.first_free {
-            table.first_free = index + 1;
-        }
+        let index = table.take_lowest(minimum, self.limit.load(Relaxed))?;
+        table.entries[index] = Slot::Open(Entry { file, close_on_exec });
         Ok(Fd(index as i32))
     }
 
-    /// Puts a file at `fd`, closing what was there (dup2); returns the old file. `EBADF` beyond the limit.
+    /// Keeps the lowest free descriptor for a file to come, before what cannot be undone is done for it; `EMFILE`.
+    pub fn reserve(&self) -> Result<Reservation<'_>> {
+        let index = self.table.write().take_lowest(0, self.limit.load(Relaxed))?;
+        Ok(Reservation { files: self, index })
+    }
+
+    /// Puts a file at `fd`, closing what was there (dup2); returns the old file. `EBADF` beyond the limit, `EBUSY` when somebody
+    /// is about to put one there.
     pub fn replace(&self, fd: Fd, file: Arc<dyn File>, close_on_exec: bool) -> Result<Option<Arc<dyn File>>> {
         let index = usize::try_from(fd.0).map_err(|_| Errno::EBADF)?;
         if index as u64 >= self.limit.load(Relaxed) {
             return Err(Errno::EBADF);
         }
         let mut table = self.table.write();
-        table.hold(index);
-        let old = table.entries[index].replace(Entry { file, close_on_exec });
+        table.hold(index)?;
+        if matches!(table.entries[index], Slot::Reserved) {
+            return Err(Errno::EBUSY);
+        }
+        let old = table.entries[index].take();
+        table.entries[index] = Slot::Open(Entry { file, close_on_exec });
         if index == table.first_free {
             table.first_free += 1;
         }
@@ -129,23 +193,23 @@ impl FileTable {
     pub fn remove(&self, fd: Fd) -> Result<Arc<dyn File>> {
         let index = usize::try_from(fd.0).map_err(|_| Errno::EBADF)?;
         let mut table = self.table.write();
-        let entry = table.entries.get_mut(index).and_then(Option::take).ok_or(Errno::EBADF)?;
+        let entry = table.entries.get_mut(index).and_then(Slot::take).ok_or(Errno::EBADF)?;
         table.first_free = table.first_free.min(index);
         Ok(entry.file)
     }
 
     /// FD_CLOEXEC of a descriptor.
     pub fn close_on_exec(&self, fd: Fd) -> Result<bool> {
-        let table = self.table.read();
-        let entry = usize::try_from(fd.0).ok().and_then(|index| table.entries.get(index)?.as_ref());
-        entry.map(|entry| entry.close_on_exec).ok_or(Errno::EBADF)
+        self.table.read().entry(fd).map(|entry| entry.close_on_exec).ok_or(Errno::EBADF)
     }
 
     /// Sets FD_CLOEXEC.
     pub fn set_close_on_exec(&self, fd: Fd, close_on_exec: bool) -> Result<()> {
         let mut table = self.table.write();
-        let entry = usize::try_from(fd.0).ok().and_then(|index| table.entries.get_mut(index)?.as_mut());
-        entry.map(|entry| entry.close_on_exec = close_on_exec).ok_or(Errno::EBADF)
+        let slot = usize::try_from(fd.0).ok().and_then(|index| table.entries.get_mut(index));
+        let entry = slot.and_then(Slot::entry_mut).ok_or(Errno::EBADF)?;
+        entry.close_on_exec = close_on_exec;
+        Ok(())
     }
 
     /// How many descriptors the table has room for now; select looks at no number beyond it.
@@ -158,7 +222,7 @@ impl FileTable {
         let mut table = self.table.write();
         let mut gone = Vec::new();
         for (index, slot) in table.entries.iter_mut().enumerate() {
-            if slot.as_ref().is_some_and(|entry| which(index as i32, entry.close_on_exec)) {
+            if slot.entry().is_some_and(|entry| which(index as i32, entry.close_on_exec)) {
                 gone.extend(slot.take().map(|entry| entry.file));
             }
         }
@@ -170,6 +234,30 @@ impl FileTable {
     pub fn list(&self) -> Vec<(Fd, Arc<dyn File>)> {
         let table = self.table.read();
         let open = table.entries.iter().enumerate();
-        open.filter_map(|(index, entry)| Some((Fd(index as i32), entry.as_ref()?.file.clone()))).collect()
+        open.filter_map(|(index, slot)| Some((Fd(index as i32), slot.entry()?.file.clone()))).collect()
+    }
+}
+
+/// A descriptor that is kept for a file to come; it is free again when none came.
+pub struct Reservation<'a> {
+    files: &'a FileTable,
+    index: usize,
+}
+
+impl Reservation<'_> {
+    /// Puts the file there.
+    pub fn fill(self, file: Arc<dyn File>, close_on_exec: bool) -> Fd {
+        self.files.table.write().entries[self.index] = Slot::Open(Entry { file, close_on_exec });
+        let index = self.index;
+        core::mem::forget(self);
+        Fd(index as i32)
+    }
+}
+
+impl Drop for Reservation<'_> {
+    fn drop(&mut self) {
+        let mut table = self.files.table.write();
+        table.entries[self.index] = Slot::Free;
+        table.first_free = table.first_free.min(self.index);
     }
 }

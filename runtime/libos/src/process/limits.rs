@@ -31,6 +31,8 @@ pub enum Resource {
 }
 
 const COUNT: usize = 16;
+/// Not even a privileged process may have more descriptors (fs.nr_open).
+const FILES_LIMIT: u64 = casemate_manifest::FDS_HARD_LIMIT as u64;
 
 impl Resource {
     /// The resource with this number; `EINVAL`.
@@ -93,12 +95,13 @@ impl Limits {
         (soft.load(Relaxed), hard.load(Relaxed))
     }
 
-    /// Sets both; `EINVAL` when soft exceeds hard, `EPERM` when an unprivileged process raises the hard one.
+    /// Sets both; `EINVAL` when soft exceeds hard, `EPERM` when an unprivileged process raises the hard one, or
+    /// any process that of descriptors beyond what there can be.
     pub fn set(&self, resource: Resource, soft: u64, hard: u64, privileged: bool) -> Result<()> {
         if soft > hard {
             return Err(Errno::EINVAL);
         }
-        if hard > self.get(resource).1 && !privileged {
+        if hard > self.get(resource).1 && !privileged || resource == Resource::OpenFiles && hard > FILES_LIMIT {
             return Err(Errno::EPERM);
         }
         self.store(resource, soft, hard);

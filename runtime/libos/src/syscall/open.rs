@@ -17,14 +17,16 @@ const HERE: Fd = Fd(-100);
 
 fn open_at(ctx: &Context, directory: Fd, path: PathAddr, how: How, resolve: Resolve) -> Result<usize> {
     let path = read_path(path.0)?;
+    // Nothing is created or cut for a descriptor that is not to be had.
+    let files = ctx.process().files();
+    let place = files.reserve()?;
     let file = if resolve.is_empty() && how.opens_what_is_there() {
         let found = resolve::at(ctx, directory, &path, !how.flags.contains(OpenFlags::NO_FOLLOW))?;
         open_found(&found, how, &credentials(ctx))?
     } else {
         walk_and_open(ctx, directory, &path, how, resolve)?
     };
-    let fd = ctx.process().files().add(file, how.flags.contains(OpenFlags::CLOSE_ON_EXEC))?;
-    Ok(fd.0 as usize)
+    Ok(place.fill(file, how.flags.contains(OpenFlags::CLOSE_ON_EXEC)).0 as usize)
 }
 
 fn walk_and_open(

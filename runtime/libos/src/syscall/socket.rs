@@ -117,9 +117,12 @@ pub fn sys_accept(ctx: &Context, fd: Fd, at: Addr, length_at: Addr) -> Result<us
 pub fn sys_accept4(ctx: &Context, fd: Fd, at: Addr, length_at: Addr, flags: u32) -> Result<usize> {
     let (nonblocking, close_on_exec) = split_flags(flags)?;
     let file = get(ctx, fd)?;
+    // The connection stays in the queue when there is no descriptor for it.
+    let files = ctx.process().files();
+    let place = files.reserve()?;
     let (accepted, peer) = as_socket(&file)?.accept(nonblocking)?;
     write_address(&peer, at, length_at)?;
-    Ok(ctx.process().files().add(accepted, close_on_exec)?.0 as usize)
+    Ok(place.fill(accepted, close_on_exec).0 as usize)
 }
 
 /// connect(2).
