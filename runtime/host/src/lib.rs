@@ -21,6 +21,7 @@ mod boot;
 mod bundle;
 mod calls;
 mod cpuid;
+mod descriptors;
 mod exitless;
 mod hardware;
 #[cfg(feature = "hostile")]

@@ -16,6 +16,7 @@ use casemate_abi::{HostCall, HostClock};
 use linux_raw_sys::general::*;
 
 use crate::arena::{self, Thread};
+use crate::descriptors::for_a_moment;
 use crate::sys::{self, Errno, Reply};
 use crate::{exitless, signal, stats, thread, vdso};
 
@@ -72,14 +73,14 @@ pub(crate) fn serve(call: HostCall, caller: &Thread, args: Args) -> Reply {
         PageMove => pages::relocate(args),
         PageConvert => pages::convert(args),
         PageRemove => pages::remove(args),
-        ImageOpen => image::open(caller, args),
+        ImageOpen => for_a_moment(|| image::open(caller, args)),
         ImageClose => image::close(a),
         FdRead | FdWrite | FdReadAt | FdWriteAt | FdClose | FdPoll | FdIoctl | FdSetNonblocking | FdStat
         | FdTruncate | FdSync | FdSeek | FdReadDirectory => descriptor::serve(call, caller, args),
         PathOpen => path::open(caller, args),
-        PathStat => path::stat(caller, args),
-        PathReadLink => path::read_link(caller, args),
-        PathChange => path::change(caller, args),
+        PathStat => for_a_moment(|| path::stat(caller, args)),
+        PathReadLink => for_a_moment(|| path::read_link(caller, args)),
+        PathChange => for_a_moment(|| path::change(caller, args)),
         VolumeStat => path::volume_stat(caller, args),
         SocketOpen | SocketBind | SocketListen | SocketAccept | SocketConnect | SocketSend
         | SocketReceive | SocketGetOption | SocketSetOption | SocketName | SocketShutdown => {

@@ -14,6 +14,7 @@ use linux_raw_sys::net::{
 
 use crate::arena::Thread;
 use crate::blocking;
+use crate::descriptors::for_a_moment;
 use crate::report::{Text, print};
 use crate::sys::{self, Errno, Reply};
 
@@ -128,8 +129,10 @@ impl<'a> Connection<'a> {
         for (to, byte) in address.sun_path.iter_mut().zip(name) {
             *to = *byte as _;
         }
-        // SAFETY: touches no memory.
-        let fd = unsafe { sys::call(__NR_socket, [AF_UNIX.into(), (SOCK_STREAM | O_CLOEXEC).into(), 0]) }?;
+        let fd = for_a_moment(|| {
+            // SAFETY: touches no memory.
+            unsafe { sys::call(__NR_socket, [AF_UNIX.into(), (SOCK_STREAM | O_CLOEXEC).into(), 0]) }
+        })?;
         let connection = Connection { fd: fd as u64, caller };
         let limit = timeval { tv_sec: TIMEOUT_S, tv_usec: 0 };
         for option in [SO_RCVTIMEO, SO_SNDTIMEO] {

@@ -147,6 +147,8 @@ impl ImageFile {
         }
         let data = match self.image.storage.open(&self.path, &self.digest) {
             Ok(data) => data,
+            // Not for want of the file.
+            Err(Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM) => return Err(Errno::ENOMEM),
             Err(error) => {
                 let path = String::from_utf8_lossy(&self.path);
                 log!(Level::Error, "{path}: the host does not give this file of the image: {error:?}");

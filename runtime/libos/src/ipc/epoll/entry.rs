@@ -152,7 +152,7 @@ impl Entry {
 
     /// Gives it an epoll in between that watches `fd`.
     pub(super) fn make_relay(&self, fd: &HostFd, events: u32) -> Result<&HostFd> {
-        let relay = host::epoll_open()?;
+        let relay = host::epoll_open().map_err(super::want_of_descriptors)?;
         host::epoll_control(&relay, raw::EPOLL_CTL_ADD, fd, events, self.id)?;
         let _ = self.relay.set(relay);
         self.relay.get().ok_or(Errno::EIO)

@@ -67,6 +67,14 @@ pub struct Report {
 /// Serialises the making of epolls that watch epolls, so that no two threads close a loop together.
 static NESTING: Mutex<()> = Mutex::new(());
 
+/// What epoll_ctl(2) says where the host has no descriptor for an epoll of its own.
+fn want_of_descriptors(error: HostError) -> Errno {
+    match error.into() {
+        Errno::EMFILE | Errno::ENFILE => Errno::ENOMEM,
+        other => other,
+    }
+}
+
 fn key(fd: i32, file: &Arc<dyn File>) -> Key {
     (fd, Arc::as_ptr(file).cast::<()>() as usize)
 }
@@ -183,7 +191,7 @@ impl Epoll {
                 return Ok(host);
             }
             // Another thread may set it first: then ours is closed again.
-            drop(self.host.set(host::epoll_open()?));
+            drop(self.host.set(host::epoll_open().map_err(want_of_descriptors)?));
         }
     }
 
