@@ -34,12 +34,11 @@ pub fn used(base: u64) -> u64 {
 
 /// Takes `size` bytes (a multiple of the page size) off the range for good; None when it is used up.
 pub(crate) fn take(size: u64) -> Option<u64> {
-    let end = END.load(Relaxed);
-    let start = NEXT
-        .fetch_update(Relaxed, Relaxed, |next| next.checked_add(size).filter(|&after| after <= end))
-        .ok()?;
-    // What cannot be had stays taken: there is no more.
-    commit(start + size, end)?;
+    // Only one caller at a time: the allocator, under its lock.
+    let (start, end) = (NEXT.load(Relaxed), END.load(Relaxed));
+    let after = start.checked_add(size).filter(|&after| after <= end)?;
+    commit(after, end)?;
+    NEXT.store(after, Relaxed);
     if CLEAR.load(Relaxed) {
         // SAFETY: the range is the caller's alone from here on, and exists.
         unsafe { (start as *mut u8).write_bytes(0, size as usize) };

@@ -32,6 +32,9 @@ static FREE: Mutex<Vec<u32>> = Mutex::new(Vec::new());
 /// The lowest block that was never used; the first is the main thread's.
 static UNUSED: AtomicU32 = AtomicU32::new(1);
 
+/// Blocks whose pages the host could add in part only, and how many steps of it are done; they are finished first.
+static UNFINISHED: Mutex<Vec<(u32, usize)>> = Mutex::new(Vec::new());
+
 /// Another thread, to wake or interrupt it.
 #[derive(Debug)]
 pub struct ThreadHandle {
@@ -123,23 +126,37 @@ fn take_free() -> Option<u32> {
 /// A block that was never used. With EDMM its pages are added.
 fn add_block() -> Option<u32> {
     let block = layout::block();
-    let number = UNUSED
-        .fetch_update(Relaxed, Relaxed, |next| {
-            next.checked_add(1).filter(|&after| after <= block.max_threads)
-        })
-        .ok()?;
-    if crate::host::leaves_by_gate() && number >= block.added_threads {
-        let thread = block.thread(number)?;
-        let end = thread.tcs + PAGE_SIZE as u64;
-        for range in [thread.stack, thread.exception_stack, thread.area.start..end] {
-            // A block that cannot be had as a whole is lost: its pages may be there in part.
-            pages::add_private(range.start, range.end - range.start).ok()?;
+    let begun = UNFINISHED.lock().pop();
+    let (number, done) = match begun {
+        Some(begun) => begun,
+        None => {
+            let take = |next: u32| next.checked_add(1).filter(|&after| after <= block.max_threads);
+            (UNUSED.fetch_update(Relaxed, Relaxed, take).ok()?, 0)
         }
-        // SAFETY: the page was just accepted, and is nobody else's.
-        unsafe { (thread.tcs as *mut Tcs).write(block.tcs(number)) };
-        pages::make_tcs(thread.tcs).ok()?;
+    };
+    if !crate::host::leaves_by_gate() || number < block.added_threads {
+        return Some(number);
     }
-    Some(number)
+    match add_pages(number, done) {
+        Ok(()) => Some(number),
+        Err(done) => {
+            UNFINISHED.lock().push((number, done));
+            None
+        }
+    }
+}
+
+/// Adds the pages of a block of which so many steps are done; on an error, how many are done by now.
+fn add_pages(number: u32, done: usize) -> Result<(), usize> {
+    let block = layout::block();
+    let thread = block.thread(number).ok_or(done)?;
+    let ranges = [thread.stack, thread.exception_stack, thread.area.start..thread.tcs + PAGE_SIZE as u64];
+    for (step, range) in ranges.iter().enumerate().skip(done) {
+        pages::add_private(range.start, range.end - range.start).map_err(|_| step)?;
+    }
+    // SAFETY: the page was accepted, and is nobody else's.
+    unsafe { (thread.tcs as *mut Tcs).write(block.tcs(number)) };
+    pages::make_tcs(thread.tcs).map_err(|_| ranges.len())
 }
 
 /// Starts a thread that runs `main`, given its own handle, and ends.

@@ -7,10 +7,12 @@ use bitflags::bitflags;
 use casemate_platform::console::Level;
 use casemate_platform::context::{fs_base, set_fs_base};
 use casemate_platform::extended_state::ExtendedState;
+use casemate_platform::sync::{Mutex, MutexGuard};
 use casemate_platform::{log, thread};
 use linux_raw_sys::general as raw;
 
-use super::{Context, Fd, Gate, Process, ProcessParts, Thread, new_id, run};
+use super::limits::UNLIMITED;
+use super::{Context, Fd, Gate, Process, ProcessParts, Resource, Thread, all_processes, new_id, run};
 use crate::errno::{Errno, Result};
 use crate::ipc::pidfd::PidFile;
 use crate::user_space::{self, Addr};
@@ -196,6 +198,29 @@ fn adopt(context: &Context, flags: CloneFlags, process: &Arc<Process>) {
     parent.children.lock().push(process.clone());
 }
 
+/// Held while threads are counted and one is added, so that no two are the last.
+static COUNTING: Mutex<()> = Mutex::new(());
+
+/// RLIMIT_NPROC, which binds the threads of a user together and no privileged one: `EAGAIN` when there are as many as there may be.
+fn limit_threads(context: &Context, of: &Arc<Process>) -> Result<Option<MutexGuard<'static, ()>>> {
+    let limit = context.process().limits.get(Resource::Processes).0;
+    let (uid, privileged) = {
+        let credentials = context.process().credentials.read();
+        (credentials.uid, credentials.uid == 0 || credentials.euid == 0)
+    };
+    if limit == UNLIMITED || privileged {
+        return Ok(None);
+    }
+    let counting = COUNTING.lock();
+    let theirs = all_processes().into_iter().filter(|process| process.credentials.read().uid == uid);
+    // A process that ended counts until it is waited for; the one that is being made does not yet.
+    let count = |process: Arc<Process>| match process.threads.lock().len() {
+        0 if Arc::ptr_eq(&process, of) => 0,
+        threads => threads.max(1) as u64,
+    };
+    if theirs.map(count).sum::<u64>() >= limit { Err(Errno::EAGAIN) } else { Ok(Some(counting)) }
+}
+
 /// Starts an enclave thread that is `child`, with the caller's registers as clone(2) changes them.
 fn start(context: &Context, arguments: &CloneArguments, child: Arc<Thread>) -> Result<()> {
     let mut registers = context.registers.borrow().clone();
@@ -210,6 +235,7 @@ fn start(context: &Context, arguments: &CloneArguments, child: Arc<Thread>) -> R
     }
     {
         let process = child.process();
+        let _counting = limit_threads(context, process)?;
         // The order in which an ending thread takes them.
         let exit_state = process.exit_state.lock();
         if exit_state.is_some() {
