@@ -108,7 +108,7 @@ def test_a_ring_that_is_none_ends_a_run_that_needs_it(served: Image, lie: int) -
     assert "exitless host calls" in outcome.stderr
 
 
-@pytest.mark.parametrize("lie", range(25))
+@pytest.mark.parametrize("lie", range(27))
 def test_a_lie_in_the_start_up_block_is_refused_or_harmless(image: Image, lie: int) -> None:
     outcome = lying.run(image, ["1", "1"], seed=lie, kinds=0, start=lie)
     refused = outcome.status == 125 and "the enclave refused to start" in outcome.stderr

@@ -23,4 +23,4 @@ pub use thread::{
 pub use wire::{CpuidEntry, DirectoryEntry, EpollEntry, HostClock, HostStat, MessageHeader, PollEntry};
 
 /// Version of this interface; both sides are built together and refuse another's.
-pub const ABI_VERSION: u32 = 3;
+pub const ABI_VERSION: u32 = 4;

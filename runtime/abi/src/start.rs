@@ -104,6 +104,8 @@ pub struct StartBlock {
     pub cpuid: Blob,
     /// The [`ExitlessRing`](crate::ExitlessRing); empty when the manifest asks for no servers.
     pub ring: Blob,
+    /// How many mappings the host's kernel lets a process have (`vm.max_map_count`).
+    pub mappings: u64,
 }
 
-const _: () = assert!(core::mem::size_of::<StartBlock>() == 208);
+const _: () = assert!(core::mem::size_of::<StartBlock>() == 216);

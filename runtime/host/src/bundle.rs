@@ -88,6 +88,16 @@ pub fn read_small(name: &CStr) -> Blob {
     Blob { address, length: length as u64 }
 }
 
+/// A decimal number of up to 19 digits that is a small file's first line.
+pub fn read_number(name: &CStr) -> Option<u64> {
+    let fd = sys::open(sys::AT_FDCWD, name, O_RDONLY | O_CLOEXEC, 0).ok()?;
+    let mut bytes = [0; 20];
+    let length = sys::read(fd, &mut bytes);
+    sys::close(fd);
+    let line = bytes[..length.ok()?].split(|byte| *byte == b'\n').next()?;
+    core::str::from_utf8(line).ok()?.parse().ok()
+}
+
 /// A blob of strings, each made of its parts and ended by NUL.
 pub fn join<'a, const N: usize>(strings: impl Iterator<Item = [&'a [u8]; N]> + Clone) -> Result<Blob, Errno> {
     let length =
@@ -125,5 +135,8 @@ mod tests {
     fn missing_small_files_are_empty() {
         assert_eq!(read_small(c"/no/such/file").length, 0);
         assert!(as_slice(read_small(c"/proc/self/status")).starts_with(b"Name:"));
+        assert_eq!(read_number(c"/no/such/file"), None);
+        assert_eq!(read_number(c"/proc/self/status"), None);
+        assert!(read_number(c"/proc/sys/vm/max_map_count").is_some_and(|count| count > 0));
     }
 }

@@ -21,7 +21,10 @@ pub fn reserve(size: u64) -> u64 {
         // SAFETY: the flag refuses to replace what is there.
         let mapped = unsafe { sys::map(base, size - base, PROT_NONE, flags, -1, 0) };
         match mapped {
-            Ok(address) if address == base => return base,
+            Ok(address) if address == base => {
+                make_joinable(base, size);
+                return base;
+            }
             // A kernel before 4.17 takes the flag for a hint.
             Ok(_) => refuse!("the kernel is too old: MAP_FIXED_NOREPLACE is missing (Linux 4.17)"),
             // The lowest addresses may be barred.
@@ -37,6 +40,20 @@ pub fn reserve(size: u64) -> u64 {
                 size >> 20
             ),
             Err(error) => refuse!("cannot reserve addresses {base:#x} to {size:#x} for the enclave: {error}"),
+        }
+    }
+}
+
+/// Neighbouring mappings that are alike become one only if the pages that were touched in them share an origin (an `anon_vma`,
+/// mm/vma.c); otherwise what is split by access rights stays split, and the kernel's mappings run out (vm.max_map_count) long before
+/// the enclave's. A page touched now is the origin of all that is cut out of this range later.
+fn make_joinable(base: u64, size: u64) {
+    let page = base + (size - base) / 2 / PAGE * PAGE;
+    // SAFETY: the range was just reserved and nobody uses it; the page's contents stay zero.
+    unsafe {
+        if sys::protect(page, PAGE, READ_WRITE).is_ok() {
+            (page as *mut u8).write_volatile(0);
+            let _ = sys::protect(page, PAGE, PROT_NONE);
         }
     }
 }

@@ -19,7 +19,9 @@ use crate::image::signed_variant;
 use crate::manifest::Limits;
 use crate::report::{Text, print};
 use crate::sys::{self, Errno, PAGE};
-use crate::{calls, cpuid, exitless, hardware, memory, refuse, run, signal, soft, stats, thread, vdso};
+use crate::{
+    calls, cpuid, descriptors, exitless, hardware, memory, refuse, run, signal, soft, stats, thread, vdso,
+};
 
 /// The start-up block: written before the first entry, read by the enclave.
 static BLOCK: AtomicU64 = AtomicU64::new(0);
@@ -301,6 +303,8 @@ fn facts(boot: &Boot, arguments: &Arguments, volumes: Blob) -> StartBlock {
         resolv_conf: read_small(c"/etc/resolv.conf"),
         hosts: read_small(c"/etc/hosts"),
         hostname: hostname(arguments),
+        // Linux's default, where /proc is not mounted.
+        mappings: bundle::read_number(c"/proc/sys/vm/max_map_count").unwrap_or(65_530),
         ..StartBlock::default()
     }
 }
@@ -337,13 +341,7 @@ fn count_processors() -> u32 {
 
 /// Modes are the enclave's to decide, and it may need as many descriptors as it can get.
 fn set_process_up() {
-    let mut limit = rlimit64 { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: the kernel reads and writes the local limit only.
-    unsafe {
-        let _ = sys::call(__NR_umask, [0]);
-        if sys::call(__NR_prlimit64, [0, RLIMIT_NOFILE as u64, 0, &raw mut limit as u64]).is_ok() {
-            limit.rlim_cur = limit.rlim_max;
-            let _ = sys::call(__NR_prlimit64, [0, RLIMIT_NOFILE as u64, &raw const limit as u64, 0]);
-        }
-    }
+    // SAFETY: touches no memory.
+    let _ = unsafe { sys::call(__NR_umask, [0]) };
+    descriptors::raise_limit();
 }

@@ -200,3 +200,8 @@ pub(crate) unsafe fn extend(secinfo: SecInfo, start: u64, length: u64) -> Result
 pub(crate) fn set_code(address: u64) {
     ENCLU_CODE.store(address, Relaxed);
 }
+
+/// Whether something stands for the instruction.
+pub(crate) fn is_software() -> bool {
+    ENCLU_CODE.load(Relaxed) != 0
+}

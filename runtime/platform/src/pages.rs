@@ -3,6 +3,7 @@
 
 mod dynamic;
 mod fixed;
+mod regions;
 
 use core::sync::atomic::{AtomicU32, Ordering::*};
 
@@ -10,6 +11,11 @@ use casemate_abi::HostCall;
 
 use crate::host::{HostError, call_raw};
 use crate::{PAGE_SIZE, user};
+
+use regions::{Kind, regions};
+
+pub use regions::{Change, host_mappings};
+pub(crate) use regions::set_host_mappings;
 
 /// Access rights of pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -117,11 +123,32 @@ pub(crate) fn begin() -> Result<(), PageError> {
     if are_only_hidden() { unmap(base, top - base) } else { Ok(()) }
 }
 
+/// Whether the host has room in its page tables for a change. The calls below do not ask: who may be refused asks before, who must
+/// not goes on with what is kept for it.
+pub fn admits(address: u64, length: u64, change: Change) -> bool {
+    regions().admits(address, address.saturating_add(length), change)
+}
+
+/// Whether half of that room is taken.
+pub fn are_crowded() -> bool {
+    regions().are_crowded()
+}
+
+/// On `direct`: a request, and what the host then has in the range.
+fn host(call: HostCall, args: [u64; 4], kind: Option<Kind>) -> Result<(), PageError> {
+    request(call, args)?;
+    let [address, length, ..] = args;
+    regions().set(address, address + length, kind);
+    Ok(())
+}
+
 /// Puts fresh zero pages into the range, replacing what is there.
 pub fn map(address: u64, length: u64, protection: Protection) -> Result<(), PageError> {
     check(address, length)?;
     match mode() {
-        Mode::Host => request(HostCall::PageMap, [address, length, protection.bits(), 0]),
+        Mode::Host => {
+            host(HostCall::PageMap, [address, length, protection.bits(), 0], Some(Kind::of(protection)))
+        }
         Mode::Dynamic => dynamic::map(address, length, protection, false),
         Mode::Fixed => fixed::map(address, length, protection),
     }
@@ -131,7 +158,10 @@ pub fn map(address: u64, length: u64, protection: Protection) -> Result<(), Page
 pub fn map_to_fill(address: u64, length: u64) -> Result<(), PageError> {
     check(address, length)?;
     match mode() {
-        Mode::Host => request(HostCall::PageMap, [address, length, Protection::READ_WRITE.bits(), 1]),
+        Mode::Host => {
+            let kind = Kind::of(Protection::READ_WRITE);
+            host(HostCall::PageMap, [address, length, kind.protection.bits(), 1], Some(kind))
+        }
         Mode::Dynamic => dynamic::map(address, length, Protection::READ_WRITE, true),
         Mode::Fixed => fixed::map(address, length, Protection::READ_WRITE),
     }
@@ -141,7 +171,12 @@ pub fn map_to_fill(address: u64, length: u64) -> Result<(), PageError> {
 pub fn protect(address: u64, length: u64, protection: Protection) -> Result<(), PageError> {
     check(address, length)?;
     match mode() {
-        Mode::Host | Mode::Fixed => request(HostCall::PageProtect, [address, length, protection.bits(), 0]),
+        Mode::Host => {
+            request(HostCall::PageProtect, [address, length, protection.bits(), 0])?;
+            regions().protect(address, address + length, protection);
+            Ok(())
+        }
+        Mode::Fixed => fixed::show(address, length, protection),
         Mode::Dynamic => dynamic::protect(address, length, protection),
     }
 }
@@ -150,7 +185,8 @@ pub fn protect(address: u64, length: u64, protection: Protection) -> Result<(), 
 pub fn unmap(address: u64, length: u64) -> Result<(), PageError> {
     check(address, length)?;
     match mode() {
-        Mode::Host | Mode::Fixed => request(HostCall::PageUnmap, [address, length, 0, 0]),
+        Mode::Host => host(HostCall::PageUnmap, [address, length, 0, 0], None),
+        Mode::Fixed => fixed::hide(address, length),
         Mode::Dynamic => dynamic::unmap(address, length),
     }
 }
@@ -174,7 +210,14 @@ pub fn relocate(from: u64, to: u64, length: u64, protection: Protection) -> Resu
         return Err(PageError::BadRange);
     }
     match mode() {
-        Mode::Host => request(HostCall::PageMove, [from, to, length, protection.bits()]),
+        Mode::Host => {
+            request(HostCall::PageMove, [from, to, length, protection.bits()])?;
+            let mut regions = regions();
+            let kind = regions.moved(protection);
+            regions.set(to, to + length, Some(kind));
+            regions.set(from, from + length, None);
+            Ok(())
+        }
         Mode::Dynamic => dynamic::relocate(from, to, length, protection),
         Mode::Fixed => fixed::relocate(from, to, length, protection),
     }

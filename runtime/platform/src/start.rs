@@ -142,6 +142,7 @@ fn accept_block(block: &StartBlock, layout: &LayoutBlock, gate: bool) -> bool {
         (true, false) => Mode::Fixed,
     };
     crate::pages::set_mode(mode);
+    crate::pages::set_host_mappings(block.mappings, layout.max_threads);
     let committed = if mode == Mode::Dynamic { layout.heap_added } else { layout.heap_size };
     crate::heap::set_range(layout.heap_base, layout.heap_size, committed, mode == Mode::Fixed);
     true

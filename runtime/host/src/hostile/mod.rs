@@ -166,6 +166,8 @@ fn change_block(block: &mut StartBlock, lie: u64) {
         22 => block.ring = inside,
         23 => block.ring.length = u64::MAX,
         24 => block.ring.address += 8,
+        25 => block.mappings = u64::MAX,
+        26 => block.mappings = 0,
         _ => block.index.address = (1 << 47) - 4096,
     }
 }

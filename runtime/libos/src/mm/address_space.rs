@@ -9,7 +9,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
 
-use casemate_platform::pages::Protection;
+use casemate_platform::pages::{Change, Protection};
 use casemate_platform::sync::{Mutex, Once};
 use casemate_platform::user;
 
@@ -23,9 +23,6 @@ use super::vma::{Backing, Name, Vma, VmaMap};
 use crate::errno::{Errno, Result};
 use crate::events::SleepMutex;
 use crate::user_space::Access;
-
-/// Most mappings of a process (vm.max_map_count).
-pub(super) const MAP_LIMIT: usize = 65_530;
 
 /// Distance kept below the stack (stack_guard_gap).
 const STACK_GUARD: u64 = 1 << 20;
@@ -175,7 +172,7 @@ impl AddressSpace {
     pub fn add_system(&self, span: Span, protection: Protection, name: Name) -> Result<()> {
         let _change = self.change.lock();
         let mut state = self.state.lock();
-        AddressSpace::check_count(&state, 1)?;
+        self.check_count(&state, 1)?;
         state.vmas.insert(Vma {
             span,
             protection,
@@ -215,19 +212,25 @@ impl AddressSpace {
         drop(gone);
     }
 
-    /// Whether `extra` more mappings would be too many.
-    pub(super) fn check_count(state: &State, extra: usize) -> Result<()> {
-        if state.vmas.len() + extra > MAP_LIMIT { Err(Errno::ENOMEM) } else { Ok(()) }
+    /// `ENOMEM` when there are too many mappings for `extra` more.
+    pub(super) fn check_count(&self, state: &State, extra: usize) -> Result<()> {
+        if state.vmas.len() + extra > self.pages.most_mappings() { Err(Errno::ENOMEM) } else { Ok(()) }
     }
 
-    /// Takes the pages in `parts` away. Neighbouring parts are taken in one call.
-    pub(super) fn unmap_pages(&self, parts: &[Span]) -> Result<()> {
+    /// `ENOMEM` when the host has no room for a change of `span`.
+    pub(super) fn check_room(&self, span: Span, change: Change) -> Result<()> {
+        if self.pages.admits(span, change) { Ok(()) } else { Err(Errno::ENOMEM) }
+    }
+
+    /// Takes the pages in `parts` away, which are in ascending order. Neighbouring parts are taken in one call. When the host
+    /// refuses: the start of the first that stayed.
+    pub(super) fn unmap_pages(&self, parts: &[Span]) -> core::result::Result<(), u64> {
         let mut parts = parts.iter().copied().peekable();
         while let Some(mut span) = parts.next() {
             while let Some(next) = parts.next_if(|next| next.start == span.end) {
                 span.end = next.end;
             }
-            self.pages.unmap(span)?;
+            self.pages.unmap(span).map_err(|_| span.start)?;
         }
         Ok(())
     }

@@ -60,7 +60,11 @@ impl AddressSpace {
         let _change = self.change.lock();
         let (zeroed, dropped) = self.state.lock().discardable(span);
         for part in zeroed {
-            self.pages.discard(part)?;
+            if self.pages.discard(part).is_err() {
+                // Half done: what is not there any more comes back as zeros.
+                self.pages.unmap(part)?;
+                self.state.lock().present.remove(part);
+            }
         }
         for part in dropped {
             self.pages.unmap(part)?;
@@ -97,7 +101,7 @@ impl AddressSpace {
         let parts = {
             let mut state = self.state.lock();
             let parts = state.vmas.mapped_parts(span);
-            AddressSpace::check_count(&state, state.vmas.splits(span))?;
+            self.check_count(&state, state.vmas.splits(span))?;
             state.vmas.change(span, |vma| vma.locked = locked);
             parts
         };

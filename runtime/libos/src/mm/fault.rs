@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 use alloc::vec;
 
-use casemate_platform::pages::Protection;
+use casemate_platform::pages::{Change, Protection};
 
 use super::address_space::{AddressSpace, State};
 use super::coherence::{Coherence, Turn};
@@ -34,6 +34,18 @@ pub enum FaultOutcome {
     AccessError,
     /// SIGBUS, BUS_ADRERR.
     BusError,
+    /// There is no memory for the page.
+    OutOfMemory,
+}
+
+/// What came of the attempt to do what an access needs.
+enum Repair {
+    /// That is the outcome.
+    Done(FaultOutcome),
+    /// It has to be looked at again.
+    LookAgain,
+    /// There is no memory, or the host has no room in its page tables.
+    NoMemory,
 }
 
 /// What has to be done about an access.
@@ -138,7 +150,7 @@ impl AddressSpace {
 
     /// The same, and whether anything was done about it: if not, the page was there all the time, as far as is known here.
     pub fn repair_fault(&self, address: u64, access: Access) -> (FaultOutcome, bool) {
-        let (mut waited, mut repaired) = (false, false);
+        let (mut waited, mut repaired, mut relieved) = (false, false, false);
         for _ in 0..ROUNDS {
             let step = self.state.lock().step(address, access);
             match step {
@@ -151,7 +163,7 @@ impl AddressSpace {
                 }
                 step => {
                     repaired = true;
-                    if let Some(outcome) = self.repair(address, step) {
+                    if let Some(outcome) = self.repair(address, step, &mut relieved) {
                         return (outcome, true);
                     }
                 }
@@ -162,12 +174,13 @@ impl AddressSpace {
 
     /// Makes the page at `address` present with that right, when no fault has happened yet: cheap if it is.
     pub(super) fn prepare(&self, address: u64, access: Access) -> bool {
+        let mut relieved = false;
         for _ in 0..ROUNDS {
             let step = self.state.lock().step(address, access);
             match step {
                 Step::Refuse(_) => return false,
                 Step::Present => return true,
-                step => match self.repair(address, step) {
+                step => match self.repair(address, step, &mut relieved) {
                     Some(FaultOutcome::Resolved) => return true,
                     Some(_) => return false,
                     None => {}
@@ -182,40 +195,55 @@ impl AddressSpace {
         self.prepare(address, Access::Write)
     }
 
-    /// Does what a step says; `None` when it has to be looked at again.
-    fn repair(&self, address: u64, step: Step) -> Option<FaultOutcome> {
-        match step {
-            Step::Refuse(outcome) => Some(outcome),
-            Step::Present => None,
+    /// Does what a step says; `None` when it has to be looked at again. When there is no memory for it, room is made, once.
+    fn repair(&self, address: u64, step: Step, relieved: &mut bool) -> Option<FaultOutcome> {
+        let repair = match step {
+            Step::Refuse(outcome) => Repair::Done(outcome),
+            Step::Present => Repair::LookAgain,
             Step::Load(missing) => self.load(address, &missing),
             Step::Fresh(gap) => self.bring_fresh(address, gap),
             Step::Dirty(file, offset, page) => self.make_dirty(&file, offset, page),
+        };
+        match repair {
+            Repair::Done(outcome) => Some(outcome),
+            Repair::LookAgain => None,
+            Repair::NoMemory if core::mem::replace(relieved, true) => Some(FaultOutcome::OutOfMemory),
+            Repair::NoMemory => {
+                // Pages of shared mappings that were written to and those that were not lie side by side with different rights. Written
+                // back, they are alike.
+                let _ = self.write_back(self.bounds());
+                None
+            }
         }
     }
 
-    fn load(&self, address: u64, missing: &Missing) -> Option<FaultOutcome> {
+    fn load(&self, address: u64, missing: &Missing) -> Repair {
         let coherence = missing.file.coherence().filter(|found| missing.shared || found.shared() > 0);
         let turn = coherence.map(Coherence::enter);
-        let Some(mut part) = cluster(address, missing) else { return Some(FaultOutcome::BusError) };
+        let Some(mut part) = cluster(address, missing, self.pages.is_crowded()) else { return BUS_ERROR };
         if let Some(turn) = &turn {
-            part = missing.settled(turn, part, address)?;
+            let Some(settled) = missing.settled(turn, part, address) else { return Repair::LookAgain };
+            part = settled;
         }
         let offset = missing.offset + (part.start - missing.gap.start);
         let mut bytes = vec![0; part.len() as usize];
-        if missing.file.read_pages(offset, &mut bytes).is_err() {
-            return Some(FaultOutcome::BusError);
+        match missing.file.read_pages(offset, &mut bytes) {
+            Ok(()) => {}
+            Err(Errno::ENOMEM) => return Repair::NoMemory,
+            Err(_) => return BUS_ERROR,
         }
         let sites = missing.trampoline.as_ref().map(|found| found.collect(part, &bytes, Some(&missing.file)));
         let change = self.change.lock();
         // Another thread may have been faster, or the mapping may be gone: then look again.
-        let vma = self.state.lock().still_missing(missing, part)?.clone();
+        let vma = self.state.lock().still_missing(missing, part).cloned();
+        let Some(vma) = vma else { return Repair::LookAgain };
         if let (Some(trampoline), Some(sites)) = (&missing.trampoline, sites)
             && self.rewrite(trampoline, part, &mut bytes, &sites).is_err()
         {
-            return Some(FaultOutcome::BusError);
+            return Repair::NoMemory;
         }
         if self.install(part, &bytes, vma.clean_protection()).is_err() {
-            return Some(FaultOutcome::BusError);
+            return Repair::NoMemory;
         }
         self.state.lock().present.insert(part);
         drop(change);
@@ -223,10 +251,10 @@ impl AddressSpace {
         let size = missing.file.size();
         if page_up(size).is_some_and(|end| end < offset + part.len()) {
             let _ = self.cut_file(missing.file.identity(), size);
-            return None;
+            return Repair::LookAgain;
         }
         // A write to a shared file mapping has yet to mark its page.
-        if vma.writes_back() { None } else { Some(FaultOutcome::Resolved) }
+        if vma.writes_back() { Repair::LookAgain } else { RESOLVED }
     }
 
     /// Makes contents appear at once, with their final rights: no thread sees the pages half filled. They are made elsewhere and
@@ -236,6 +264,7 @@ impl AddressSpace {
             .scratch
             .and_then(|room| Span::sized(room.start, part.len()).filter(|span| room.encloses(*span)));
         let scratch = scratch.ok_or(Errno::ENOMEM)?;
+        self.check_room(part, Change::Map(protection))?;
         self.pages.map_to_fill(scratch)?;
         self.pages
             .write(scratch.start, bytes)
@@ -245,65 +274,71 @@ impl AddressSpace {
             })
     }
 
-    fn bring_fresh(&self, address: u64, gap: Span) -> Option<FaultOutcome> {
+    fn bring_fresh(&self, address: u64, gap: Span) -> Repair {
         let _change = self.change.lock();
-        let protection = {
-            let state = self.state.lock();
-            let vma = state.vmas.find(address)?;
-            let same = matches!(vma.backing, Backing::Anonymous)
-                && vma.span.encloses(gap)
-                && !state.present.touches(gap);
-            if !same || vma.is_inaccessible() {
-                return None;
-            }
-            vma.protection
-        };
-        if self.pages.map(gap, protection).is_err() {
-            return Some(FaultOutcome::BusError);
+        let vma = self.state.lock().vmas.find(address).cloned();
+        let same = |vma: &Vma| matches!(vma.backing, Backing::Anonymous) && vma.span.encloses(gap);
+        let Some(vma) = vma.filter(same).filter(|vma| !vma.is_inaccessible()) else { return Repair::LookAgain };
+        if self.state.lock().present.touches(gap) {
+            return Repair::LookAgain;
+        }
+        if self.check_room(gap, Change::Map(vma.protection)).is_err() {
+            return Repair::NoMemory;
+        }
+        if self.pages.map(gap, vma.protection).is_err() {
+            let _ = self.pages.unmap(gap);
+            return Repair::NoMemory;
         }
         self.state.lock().present.insert(gap);
-        Some(FaultOutcome::Resolved)
+        RESOLVED
     }
 
-    fn make_dirty(&self, file: &Arc<dyn Mappable>, offset: u64, page: Span) -> Option<FaultOutcome> {
+    fn make_dirty(&self, file: &Arc<dyn Mappable>, offset: u64, page: Span) -> Repair {
         let turn = file.coherence().map(|coherence| (coherence.mapped(), coherence.enter()));
         if let Some((2.., turn)) = &turn {
             let contents = |offset: u64, to: &mut [u8]| file.read_pages(offset, to);
             if turn.revoke(offset, offset + page.len(), Some(page.start), &contents).is_err() {
-                return Some(FaultOutcome::BusError);
+                return BUS_ERROR;
             }
         }
         let _change = self.change.lock();
         let protection = {
             let state = self.state.lock();
-            let vma = state.vmas.find(page.start)?;
+            let Some(vma) = state.vmas.find(page.start) else { return Repair::LookAgain };
             let same = vma.file().is_some_and(|(now, _)| Arc::ptr_eq(now, file));
             let same = same && vma.offset_of(page.start) == offset;
             if !same || !vma.writes_back() || !vma.protection.write || !state.present.covers(page) {
-                return None;
+                return Repair::LookAgain;
             }
             vma.protection
         };
+        if self.check_room(page, Change::Protect(protection)).is_err() {
+            return Repair::NoMemory;
+        }
         // Marked first: a write that happens in between must not be forgotten.
         self.state.lock().dirty.insert(page);
         if self.pages.protect(page, protection).is_err() {
             self.state.lock().dirty.remove(page);
-            return Some(FaultOutcome::BusError);
+            return Repair::NoMemory;
         }
-        Some(FaultOutcome::Resolved)
+        RESOLVED
     }
 }
 
-/// The part to bring in with the page at `address`; `None` beyond the end of the file.
-fn cluster(address: u64, missing: &Missing) -> Option<Span> {
+const RESOLVED: Repair = Repair::Done(FaultOutcome::Resolved);
+const BUS_ERROR: Repair = Repair::Done(FaultOutcome::BusError);
+
+/// The part to bring in with the page at `address`, a large one where the host has little room for more of them; `None` beyond the end
+/// of the file.
+fn cluster(address: u64, missing: &Missing, crowded: bool) -> Option<Span> {
     let contents = page_up(missing.file.size())?.saturating_sub(missing.offset);
     let filled = Span::new(missing.gap.start, missing.gap.start.saturating_add(contents)).meet(missing.gap);
     if !filled.contains(address) {
         return None;
     }
-    let size = (missing.mapping.len() / CLUSTERS_PER_MAPPING)
-        .next_power_of_two()
-        .clamp(CLUSTER_MINIMUM, CLUSTER_MAXIMUM);
+    let least = if crowded { CLUSTER_MAXIMUM } else { CLUSTER_MINIMUM };
+    let size =
+        (missing.mapping.len() / CLUSTERS_PER_MAPPING).next_power_of_two().clamp(least, CLUSTER_MAXIMUM);
     let start = address & !(size - 1);
     Some(Span::new(start, start.saturating_add(size)).meet(filled))
 }

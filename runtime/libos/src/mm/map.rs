@@ -5,9 +5,9 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering::*};
 
-use casemate_platform::pages::Protection;
+use casemate_platform::pages::{Change, Protection};
 
-use super::address_space::{AddressSpace, MAP_LIMIT, State};
+use super::address_space::{AddressSpace, State};
 use super::rewrite::{SiteSource, Trampoline};
 use super::shared_memory::SharedMemory;
 use super::span::{PAGE, Span, page_up};
@@ -126,20 +126,16 @@ impl AddressSpace {
         self.make_way(request.placement, length);
         let change = self.lock_for(request.placement, length)?;
         let place = self.place(request.placement, length)?;
-        self.refuse_shared_on_stage(place.span, is_shared_file)
-            .inspect_err(|_| place.fresh.iter().for_each(|part| self.arena.release(self.id, *part)))?;
-        let made = self.make_mapping(&request, place.span, eager, sites);
-        let gone = match made {
-            Ok(gone) => gone,
-            Err(error) => {
-                self.drop_unused_trampolines();
-                for part in place.fresh {
-                    self.arena.release(self.id, part);
-                }
-                return Err(error);
-            }
+        let (gone, made) = match self.refuse_shared_on_stage(place.span, is_shared_file) {
+            Ok(()) => self.make_mapping(&request, place.span, eager, sites),
+            Err(error) => (Vec::new(), Err(error)),
         };
+        if made.is_err() {
+            self.give_back(place.fresh);
+            self.drop_unused_trampolines();
+        }
         drop_carved(self, gone, change);
+        made?;
         if request.populate || self.state.lock().lock_future {
             self.populate(place.span);
         }
@@ -159,9 +155,16 @@ impl AddressSpace {
             return Ok(());
         }
         let change = self.lock_settled(span);
-        let gone = self.take_out(span)?;
+        {
+            let state = self.state.lock();
+            if state.vmas.splits(span) == 2 {
+                self.check_count(&state, 1)?;
+            }
+        }
+        self.check_room(span, Change::Unmap)?;
+        let (gone, outcome) = self.take_out(span);
         drop_carved(self, gone, change);
-        Ok(())
+        outcome
     }
 
     /// Locks `change`; what a mapping placed so replaces has reached its file.
@@ -170,28 +173,34 @@ impl AddressSpace {
         Ok(self.lock_settled(Span::sized(address, length).ok_or(Errno::ENOMEM)?))
     }
 
-    /// Takes all mappings in `span` out, pages and addresses included. Call with `change` held.
-    pub(super) fn take_out(&self, span: Span) -> Result<Vec<Vma>> {
-        let (gone, present) = {
-            let mut state = self.state.lock();
-            if state.vmas.splits(span) == 2 && state.vmas.len() >= MAP_LIMIT {
-                return Err(Errno::ENOMEM);
-            }
-            let gone = state.vmas.carve(span);
-            let mut present = Vec::new();
-            for vma in gone.iter().filter(|vma| !matches!(vma.backing, Backing::System)) {
-                present.extend(state.present.within(vma.span));
-                state.present.remove(vma.span);
-                state.dirty.remove(vma.span);
-            }
-            (gone, present)
-        };
-        // When the host cannot take pages away their addresses stay claimed, so that nobody else gets the old contents.
-        self.unmap_pages(&present)?;
+    /// Takes the mappings in `span` out, pages and addresses included. When the host refuses, `ENOMEM`, and what lies from there on
+    /// stays as it was. Call with `change` held.
+    fn take_out(&self, span: Span) -> (Vec<Vma>, Result<()>) {
+        let (gone, outcome) = self.clear(span);
         for vma in gone.iter().filter(|vma| !matches!(vma.backing, Backing::System)) {
             self.release_addresses(vma.span);
         }
-        Ok(gone)
+        (gone, outcome)
+    }
+
+    /// Takes the mappings in `span` out with their pages, as [`Self::take_out`], and keeps the addresses.
+    pub(super) fn clear(&self, span: Span) -> (Vec<Vma>, Result<()>) {
+        let present: Vec<Span> = {
+            let state = self.state.lock();
+            let own = state.vmas.overlapping(span).filter(|vma| !matches!(vma.backing, Backing::System));
+            own.flat_map(|vma| state.present.within(vma.span.meet(span))).collect()
+        };
+        let (span, outcome) = match self.unmap_pages(&present) {
+            Ok(()) => (span, Ok(())),
+            Err(stayed) => (Span::new(span.start, stayed), Err(Errno::ENOMEM)),
+        };
+        let mut state = self.state.lock();
+        let gone = state.vmas.carve(span);
+        for vma in gone.iter().filter(|vma| !matches!(vma.backing, Backing::System)) {
+            state.present.remove(vma.span);
+            state.dirty.remove(vma.span);
+        }
+        (gone, outcome)
     }
 
     /// Brings all pages of a mapping in, as far as that works.
@@ -298,37 +307,41 @@ impl AddressSpace {
         Some(Place { span, fresh })
     }
 
-    /// Puts the pages there and records the mapping; returns what it replaced.
+    /// Puts the pages there and records the mapping; returns what it replaced. On an error nothing has changed, or, as on Linux,
+    /// what was to be replaced is gone.
     fn make_mapping(
         &self,
         request: &MapRequest,
         span: Span,
         eager: Option<Vec<u8>>,
         sites: Option<SiteSource>,
-    ) -> Result<Vec<Vma>> {
+    ) -> (Vec<Vma>, Result<()>) {
         let mut vma = new_vma(request, span);
-        let old: Vec<Span> = {
-            let state = self.state.lock();
-            AddressSpace::check_count(&state, state.vmas.splits(span) + 1)?;
-            state.present.within(span).collect()
-        };
-        vma.trampoline = sites.and_then(|sites| self.new_trampoline(&vma, sites));
         let loaded = Span::new(span.start, span.start + eager.as_ref().map_or(0, |bytes| bytes.len() as u64));
         let now = match vma.backing {
             _ if vma.starts_fresh() && !vma.is_inaccessible() => span,
             _ => loaded,
         };
-        // The old pages go first, so that nobody sees them under the new mapping. Fresh pages replace them in one call.
-        let stale: Vec<Span> = old.iter().flat_map(|part| part.without(now)).collect();
-        self.unmap_pages(&stale)?;
-        {
-            let mut state = self.state.lock();
-            stale.iter().for_each(|part| state.present.remove(*part));
+        if let Err(error) = self.check_mapping(&vma, now) {
+            return (Vec::new(), Err(error));
         }
-        if let Some(bytes) = eager.filter(|bytes| !bytes.is_empty()) {
-            self.fill(loaded, bytes, &vma)?;
-        } else if !now.is_empty() {
-            self.pages.map(now, vma.protection)?;
+        vma.trampoline = sites.and_then(|sites| self.new_trampoline(&vma, sites));
+        // The old pages go first, so that nobody sees them under the new mapping. Fresh pages replace them in one call.
+        let stale: Vec<Span> = {
+            let state = self.state.lock();
+            state.present.within(span).flat_map(|part| part.without(now)).collect()
+        };
+        if let Err(stayed) = self.unmap_pages(&stale) {
+            return (self.lose(Span::new(span.start, stayed)), Err(Errno::ENOMEM));
+        }
+        let bytes = eager.filter(|bytes| !bytes.is_empty());
+        let filled = match bytes {
+            Some(bytes) => self.fill(loaded, bytes, &vma),
+            None if now.is_empty() => Ok(()),
+            None => self.pages.map(now, vma.protection),
+        };
+        if let Err(error) = filled {
+            return (self.lose(span), Err(error));
         }
         let mut state = self.state.lock();
         let gone = state.vmas.carve(span);
@@ -340,7 +353,43 @@ impl AddressSpace {
             state.dirty.insert(now);
         }
         state.vmas.insert(vma);
-        Ok(gone)
+        (gone, Ok(()))
+    }
+
+    /// Whether a new mapping is one too many, for Linux or for the host; `now` is what of it gets pages at once.
+    fn check_mapping(&self, vma: &Vma, now: Span) -> Result<()> {
+        {
+            let state = self.state.lock();
+            self.check_count(&state, state.vmas.splits(vma.span) + 1)?;
+        }
+        self.check_room(vma.span, Change::Unmap)?;
+        if now.is_empty() { Ok(()) } else { self.check_room(now, Change::Map(vma.protection)) }
+    }
+
+    /// Takes the mappings in `span` out after the host refused half-way, and what pages of them or of their successor are there. Where it
+    /// does not even take those back, they count as present: nothing else comes to these addresses but what takes them away first.
+    fn lose(&self, span: Span) -> Vec<Vma> {
+        let gone = self.state.lock().vmas.carve(span);
+        let swept = span.is_empty() || self.pages.unmap(span).is_ok();
+        let mut state = self.state.lock();
+        state.dirty.remove(span);
+        if !swept {
+            state.present.insert(span);
+            return gone;
+        }
+        state.present.remove(span);
+        drop(state);
+        self.release_addresses(span);
+        gone
+    }
+
+    /// Gives addresses back that were claimed for a mapping that did not come.
+    pub(super) fn give_back(&self, fresh: Vec<Span>) {
+        for part in fresh {
+            if !self.state.lock().present.touches(part) {
+                self.arena.release(self.id, part);
+            }
+        }
     }
 
     /// Puts contents into fresh pages of a mapping that nobody knows yet, and gives them its rights. Call with `change` held.

@@ -1,7 +1,7 @@
 //! What an address space needs from below: pages of program memory, and bytes in them. A trait, so that the address
 //! space can be tested without an enclave.
 
-use casemate_platform::pages::{self, Protection};
+use casemate_platform::pages::{self, Change, Protection};
 use casemate_platform::user;
 
 use super::span::Span;
@@ -12,6 +12,19 @@ pub trait Pages: Send + Sync {
     /// Whether a page that is not there may show itself all the same, with any contents.
     fn are_only_hidden(&self) -> bool {
         false
+    }
+    /// Whether the host has room in its page tables for a change. Who may be refused asks before anything is changed; the calls
+    /// below do not.
+    fn admits(&self, _span: Span, _change: Change) -> bool {
+        true
+    }
+    /// Whether that room is half used up.
+    fn is_crowded(&self) -> bool {
+        false
+    }
+    /// Most mappings that a process of the host may have (vm.max_map_count).
+    fn most_mappings(&self) -> usize {
+        65_530
     }
     /// Fresh zero pages.
     fn map(&self, span: Span, protection: Protection) -> Result<()>;
@@ -42,6 +55,18 @@ pub struct EnclavePages;
 impl Pages for EnclavePages {
     fn are_only_hidden(&self) -> bool {
         pages::are_only_hidden()
+    }
+
+    fn admits(&self, span: Span, change: Change) -> bool {
+        pages::admits(span.start, span.len(), change)
+    }
+
+    fn is_crowded(&self) -> bool {
+        pages::are_crowded()
+    }
+
+    fn most_mappings(&self) -> usize {
+        pages::host_mappings() as usize
     }
 
     fn map(&self, span: Span, protection: Protection) -> Result<()> {

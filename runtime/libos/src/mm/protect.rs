@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use casemate_platform::pages::Protection;
+use casemate_platform::pages::{Change, Protection};
 
 use super::address_space::{AddressSpace, State};
 use super::rewrite::SiteSource;
@@ -39,23 +39,52 @@ impl AddressSpace {
         let (reach, outcome, work) = {
             let state = self.state.lock();
             let (reach, outcome) = state.changeable(span, protection);
-            AddressSpace::check_count(&state, state.vmas.splits(reach))?;
+            self.check_count(&state, state.vmas.splits(reach))?;
             (reach, outcome, state.plan(reach, protection))
         };
         for (vma, source) in sources {
-            self.rewrite_code(reach, vma, source, protection)?;
+            self.rewrite_code(reach, vma, source, protection).inspect_err(|_| self.restore_rights(reach))?;
         }
         for (part, work) in work {
-            match work {
-                Work::Protect(protection) => self.pages.protect(part, protection)?,
-                Work::Map(protection) => {
-                    self.pages.map(part, protection)?;
-                    self.state.lock().present.insert(part);
-                }
+            if let Err(error) = self.change_pages(part, work) {
+                self.restore_rights(part);
+                let before = Span::new(reach.start, part.start);
+                self.state.lock().vmas.change(before, |vma| vma.protection = protection);
+                return Err(error);
             }
         }
         self.state.lock().vmas.change(reach, |vma| vma.protection = protection);
         outcome
+    }
+
+    fn change_pages(&self, part: Span, work: Work) -> Result<()> {
+        let protection = match work {
+            Work::Protect(protection) => {
+                self.check_room(part, Change::Protect(protection))?;
+                return self.pages.protect(part, protection);
+            }
+            Work::Map(protection) => protection,
+        };
+        self.check_room(part, Change::Map(protection))?;
+        if let Err(error) = self.pages.map(part, protection) {
+            let _ = self.pages.unmap(part);
+            return Err(error);
+        }
+        self.state.lock().present.insert(part);
+        Ok(())
+    }
+
+    /// Gives the pages in `span` the rights that they had, after a change that was refused half-way. Call with `change` held.
+    fn restore_rights(&self, span: Span) {
+        let mut parts = Vec::new();
+        {
+            let state = self.state.lock();
+            let own = state.vmas.overlapping(span).filter(|vma| !matches!(vma.backing, Backing::System));
+            own.for_each(|vma| state.add_rights(vma, span, &mut parts));
+        }
+        for (part, protection) in parts {
+            let _ = self.pages.protect(part, protection);
+        }
     }
 
     /// File mappings in `span` that were never executable, with their system-call sites. Call with no lock held.
@@ -103,6 +132,20 @@ impl State {
         }
         let outcome = if at < span.end { Err(Errno::ENOMEM) } else { Ok(()) };
         (Span::new(span.start, at), outcome)
+    }
+
+    /// The runs of pages of a mapping that exist in `span`, with the rights that they have: pages of a shared file mapping get
+    /// others when they are written to.
+    pub(super) fn add_rights(&self, vma: &Vma, span: Span, parts: &mut Vec<(Span, Protection)>) {
+        let (clean, full) = (vma.clean_protection(), vma.protection);
+        for run in self.present.within(vma.span.meet(span)) {
+            if clean == full {
+                parts.push((run, full));
+                continue;
+            }
+            parts.extend(self.dirty.within(run).map(|part| (part, full)));
+            parts.extend(self.dirty.missing(run).into_iter().map(|part| (part, clean)));
+        }
     }
 
     /// What must be done to pages for the mappings in `span` to get new rights; neighbouring parts are joined.

@@ -2,10 +2,11 @@
 
 use alloc::vec::Vec;
 
-use casemate_platform::pages::Protection;
+use casemate_platform::console;
+use casemate_platform::pages::{Change, Protection};
 
-use super::address_space::{AddressSpace, MAP_LIMIT};
-use super::map::{MapRequest, Place, Placement, TASK_SIZE, drop_carved};
+use super::address_space::AddressSpace;
+use super::map::{MapRequest, Placement, TASK_SIZE, drop_carved};
 use super::span::{PAGE, Span, page_up};
 use super::vma::{Backing, Name, Vma};
 use crate::errno::{Errno, Result};
@@ -150,8 +151,9 @@ impl AddressSpace {
             return Ok(false);
         }
         let Some(place) = self.claim_unmapped(tail) else { return Ok(false) };
-        if let Err(error) = self.put_tail(&vma, tail) {
-            self.give_back(place);
+        let possible = self.check_room(tail, Change::Map(vma.protection)).and_then(|()| self.put_tail(&vma, tail));
+        if let Err(error) = possible {
+            self.give_back(place.fresh);
             return Err(error);
         }
         let mut state = self.state.lock();
@@ -168,17 +170,18 @@ impl AddressSpace {
     /// Pages of what a mapping becomes longer by, if such pages come at once.
     fn put_tail(&self, vma: &Vma, tail: Span) -> Result<()> {
         let at_once = matches!(vma.backing, Backing::Anonymous) && !vma.is_inaccessible() && !tail.is_empty();
-        if at_once {
-            self.pages.map(tail, vma.protection)?;
-            self.state.lock().present.insert(tail);
+        if !at_once {
+            return Ok(());
         }
+        if let Err(error) = self.pages.map(tail, vma.protection) {
+            // Half done: what cannot be taken back counts as present.
+            if self.pages.unmap(tail).is_err() {
+                self.state.lock().present.insert(tail);
+            }
+            return Err(error);
+        }
+        self.state.lock().present.insert(tail);
         Ok(())
-    }
-
-    fn give_back(&self, place: Place) {
-        for part in place.fresh {
-            self.arena.release(self.id, part);
-        }
     }
 
     /// Moves the mapping in `old` to another place, where it is `length` bytes long.
@@ -191,27 +194,36 @@ impl AddressSpace {
             // The rest of the old mapping and this may come to show the same pages.
             *file = another;
         }
-        if vma.trampoline.is_some() || self.state.lock().vmas.len() + 4 >= MAP_LIMIT {
+        if vma.trampoline.is_some() {
             // Rewritten code reaches its trampoline from where it is.
             return Err(Errno::ENOMEM);
         }
+        {
+            let state = self.state.lock();
+            self.check_count(&state, 5)?;
+        }
         let place = self.place(placement, length)?;
         let new = place.span;
-        if let Err(error) = self.refuse_shared_on_stage(new, vma.shared && vma.file().is_some()) {
-            self.give_back(place);
+        let possible = self
+            .check_room(new, Change::Map(vma.protection))
+            .and_then(|()| self.check_room(old, Change::Unmap))
+            .and_then(|()| self.refuse_shared_on_stage(new, vma.shared && vma.file().is_some()));
+        if let Err(error) = possible {
+            self.give_back(place.fresh);
             return Err(error);
         }
-        let gone = match self.clear(new) {
-            Ok(gone) => gone,
-            Err(error) => {
-                self.give_back(place);
-                return Err(error);
-            }
-        };
+        let (gone, cleared) = self.clear(new);
+        if let Err(error) = cleared {
+            self.give_back(place.fresh);
+            drop_carved(self, gone, change);
+            return Err(error);
+        }
         let plan = Move { old, new, vma, keep_old };
         if let Err(error) = self.move_pages(&plan) {
             // What was there is gone, as are its addresses.
-            self.release_addresses(new);
+            if !self.state.lock().present.touches(new) {
+                self.release_addresses(new);
+            }
             drop_carved(self, gone, change);
             return Err(error);
         }
@@ -227,27 +239,19 @@ impl AddressSpace {
         Ok(new.start)
     }
 
-    /// Takes mappings and pages out of a place that keeps its addresses.
-    fn clear(&self, span: Span) -> Result<Vec<Vma>> {
-        let present: Vec<Span> = self.state.lock().present.within(span).collect();
-        self.unmap_pages(&present)?;
-        let mut state = self.state.lock();
-        let gone = state.vmas.carve(span);
-        state.present.remove(span);
-        state.dirty.remove(span);
-        Ok(gone)
-    }
-
     /// Moves the pages that exist and adds those that the mapping is longer by; all or nothing.
     fn move_pages(&self, plan: &Move) -> Result<()> {
         self.put_tail(&plan.vma, plan.tail())?;
         let parts = self.parts(plan);
         for (done, &(part, protection)) in parts.iter().enumerate() {
             let Err(error) = self.pages.relocate(part, plan.target(part), protection) else { continue };
-            // A refused move may have taken the page's rights.
+            // A refused move may have taken the page's rights, or made a copy.
+            let _ = self.pages.unmap(plan.target(part));
             let _ = self.pages.protect(part, protection);
             for &(part, protection) in &parts[..done] {
-                let _ = self.pages.relocate(plan.target(part), part, protection);
+                if self.pages.relocate(plan.target(part), part, protection).is_err() {
+                    console::fatal("the host has no memory to move pages back that could not be moved on");
+                }
             }
             if self.state.lock().present.touches(plan.tail()) && self.pages.unmap(plan.tail()).is_ok() {
                 self.state.lock().present.remove(plan.tail());
@@ -257,20 +261,11 @@ impl AddressSpace {
         Ok(())
     }
 
-    /// Runs of pages that exist in the old place, with their rights: pages of a shared file mapping have others once they
-    /// were written to.
+    /// Runs of pages that exist in the old place, with their rights.
     fn parts(&self, plan: &Move) -> Vec<(Span, Protection)> {
-        let (clean, full) = (plan.vma.clean_protection(), plan.vma.protection);
         let state = self.state.lock();
         let mut parts = Vec::new();
-        for run in state.present.within(plan.old) {
-            if clean == full {
-                parts.push((run, full));
-                continue;
-            }
-            parts.extend(state.dirty.within(run).map(|part| (part, full)));
-            parts.extend(state.dirty.missing(run).into_iter().map(|part| (part, clean)));
-        }
+        state.add_rights(&plan.vma, plan.old, &mut parts);
         parts
     }
 

@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, Ordering::*};
 
 use casemate_index::{MAX_CODE, MAX_STUB, Site, SiteKind, encode_patch, encode_stub, find_runtime_sites};
-use casemate_platform::pages::Protection;
+use casemate_platform::pages::{Change, Protection};
 use casemate_platform::sync::Mutex;
 
 use super::address_space::AddressSpace;
@@ -27,6 +27,8 @@ const REACH: u64 = (1 << 31) - (1 << 20);
 const STUB_ALIGNMENT: u64 = 16;
 /// Without a table: room for a stub in so many bytes of code. Go programs have a site in several KiB, libc one in 3 KiB.
 const CODE_PER_STUB: u64 = 1024;
+/// Bytes of code rewritten at a time. A site that crosses from one to the next traps.
+const REWRITTEN_AT_ONCE: u64 = 4 << 20;
 /// Rights of a trampoline's pages.
 const READ_EXECUTE: Protection = Protection { read: true, write: false, execute: true };
 
@@ -279,15 +281,30 @@ impl AddressSpace {
             let state = self.state.lock();
             (state.present.missing(span), state.present.within(span).collect())
         };
+        self.check_room(span, Change::Map(READ_EXECUTE))?;
+        let mut written = Ok(());
+        for &part in &fresh {
+            written = written.and_then(|()| self.pages.map(part, Protection::READ_WRITE));
+        }
+        for &part in &there {
+            written = written.and_then(|()| self.pages.protect(part, Protection::READ_WRITE));
+        }
+        written = written
+            .and_then(|()| self.pages.write(stubs.at, &stubs.bytes))
+            .and_then(|()| self.pages.protect(span, READ_EXECUTE));
         for part in fresh {
-            self.pages.map(part, Protection::READ_WRITE)?;
-            self.state.lock().present.insert(part);
+            // Those that could not be finished hold no stub.
+            if written.is_ok() || self.pages.unmap(part).is_err() {
+                self.state.lock().present.insert(part);
+            }
         }
-        for part in there {
-            self.pages.protect(part, Protection::READ_WRITE)?;
+        if written.is_err() {
+            // Stubs that were there before are in use.
+            for part in there {
+                let _ = self.pages.protect(part, READ_EXECUTE);
+            }
         }
-        self.pages.write(stubs.at, &stubs.bytes)?;
-        self.pages.protect(span, READ_EXECUTE)
+        written
     }
 
     /// Rewrites pages that came in before their mapping became executable. Call with `change` held.
@@ -298,7 +315,7 @@ impl AddressSpace {
         protection: Protection,
     ) -> Result<()> {
         let parts: Vec<Span> = self.state.lock().present.within(code).collect();
-        for part in parts {
+        for part in parts.into_iter().flat_map(|part| part.chunks(REWRITTEN_AT_ONCE)) {
             let mut bytes = vec![0; part.len() as usize];
             self.pages.protect(part, Protection::READ_WRITE)?;
             self.pages.read(part.start, &mut bytes)?;

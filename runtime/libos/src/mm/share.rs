@@ -19,6 +19,8 @@ use crate::file::Mappable;
 
 /// Most bytes copied at a time.
 const CHUNK: u64 = 1 << 20;
+/// How often writing back is tried before a mapping goes.
+const ROUNDS: usize = 1000;
 
 /// Bytes on their way to a file.
 struct Outgoing {
@@ -102,11 +104,14 @@ impl AddressSpace {
 
     /// Locks `change` at a moment when nothing in `span`, which is to be unmapped, has yet to reach its file.
     pub(super) fn lock_settled(&self, span: Span) -> SleepGuard<'_> {
+        let mut rounds = 0;
         loop {
             // What cannot be written is lost, as it is when a disk fails.
             let _ = self.write_back(span);
             let change = self.change.lock();
-            if self.next_dirty(span, span).is_none() {
+            rounds += 1;
+            // What stays dirty that long, the host does not let be made clean; it was written back all the same.
+            if rounds > ROUNDS || self.next_dirty(span, span).is_none() {
                 return change;
             }
         }
@@ -144,15 +149,16 @@ impl AddressSpace {
             return Some((part.end, None));
         }
         let mut bytes = vec![0; part.len() as usize];
-        // Clean first: a write during the copy faults, waits for this change, and marks its page again.
-        let copied = self
-            .pages
-            .protect(part, Protection { read: true, ..vma.clean_protection() })
-            .and_then(|()| self.pages.read(part.start, &mut bytes))
-            .and_then(|()| {
-                if vma.protection.read { Ok(()) } else { self.pages.protect(part, vma.clean_protection()) }
-            });
-        self.state.lock().dirty.remove(part);
+        // Clean first: a write during the copy faults, waits for this change, and marks its page again. Where the host does not let
+        // it, the page stays dirty, and is written back as it is.
+        let cleaned = self.pages.protect(part, Protection { read: true, ..vma.clean_protection() }).is_ok();
+        let copied = self.pages.read(part.start, &mut bytes);
+        if cleaned {
+            if !vma.protection.read {
+                let _ = self.pages.protect(part, vma.clean_protection());
+            }
+            self.state.lock().dirty.remove(part);
+        }
         let outgoing = Outgoing { offset: vma.offset_of(part.start), file, bytes };
         Some((part.end, copied.is_ok().then_some(outgoing)))
     }

@@ -65,6 +65,13 @@ impl Span {
         parts.into_iter().filter(|part| !part.is_empty())
     }
 
+    /// The span in pieces of at most `length` bytes.
+    pub fn chunks(self, length: u64) -> impl Iterator<Item = Span> {
+        let piece = move |start: u64| Span::new(start, start.saturating_add(length).min(self.end));
+        core::iter::successors(Some(piece(self.start)), move |last| Some(piece(last.end)))
+            .take_while(|piece| !piece.is_empty())
+    }
+
     /// What the two have in common; may be empty.
     pub fn meet(self, other: Span) -> Span {
         Span::new(self.start.max(other.start), self.end.min(other.end))

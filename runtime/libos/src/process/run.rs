@@ -3,14 +3,15 @@
 use alloc::sync::Arc;
 use core::cell::RefCell;
 
-use casemate_platform::console;
+use casemate_platform::console::{self, Level};
 use casemate_platform::context::{Exception, Trap, UserContext};
+use casemate_platform::log;
 
-use super::exit::leave;
-use super::{Context, Thread, set_current_thread};
+use super::exit::{begin_exit, leave};
+use super::{Context, ExitState, Thread, set_current_thread};
 use crate::errno::Errno;
 use crate::mm::FaultOutcome;
-use crate::signal::{self, Next};
+use crate::signal::{self, Next, Signal};
 use crate::syscall;
 use crate::user_space::Access;
 
@@ -113,6 +114,10 @@ fn serve_exception(context: &Context, exception: Exception, in_vain: &mut InVain
             in_vain.note(context.registers.borrow().regs.rip, exception.address, repaired);
             return;
         }
+        if found == FaultOutcome::OutOfMemory {
+            end_for_want_of_memory(context, exception.address);
+            return;
+        }
         outcome = Some(found);
     }
     signal::raise_exception(context, exception, outcome);
@@ -120,6 +125,18 @@ fn serve_exception(context: &Context, exception: Exception, in_vain: &mut InVain
         context.thread.barrier.pass();
         signal::attend(context, None);
     }
+}
+
+/// As Linux's OOM killer: a page that a program has and touches cannot be had.
+fn end_for_want_of_memory(context: &Context, address: u64) {
+    let process = context.process();
+    log!(
+        Level::Error,
+        "out of memory: process {} is killed (SIGKILL): there is no page for address {address:#x}, which it touched; \
+         the enclave has no memory left (sgx.enclave_size), or the host none for it",
+        process.pid
+    );
+    begin_exit(process, ExitState::Killed(Signal::KILL.number() as u8));
 }
 
 impl Errno {

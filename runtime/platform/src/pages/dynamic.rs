@@ -2,70 +2,16 @@
 //! accepted here (EACCEPT), and every address is accepted once only between being added and removed. So the host can
 //! neither slip a page in, nor bring an old one back.
 //!
-//! What exists is written down here, because what the host would say of it does not count.
-
-use alloc::collections::BTreeMap;
-use alloc::vec::Vec;
+//! What exists is written down (`regions`), because what the host would say of it does not count.
 
 use casemate_abi::HostCall;
 use casemate_sgx::{PAGE_SIZE, PageType, SecInfo, SecInfoFlags};
 
+use super::regions::{Kind, regions};
 use super::{PageError, Protection, request};
-use crate::sync::Mutex;
 use crate::{enclu, user};
 
-/// Pages of program memory that exist: start → end and their rights. Touching ranges with the same rights are joined.
-static PRESENT: Mutex<Present> = Mutex::new(Present(BTreeMap::new()));
-
-struct Present(BTreeMap<u64, (u64, Protection)>);
-
 const READ: Protection = Protection { read: true, ..Protection::NONE };
-
-/// A range with its rights.
-type Part = (u64, u64, Protection);
-
-impl Present {
-    /// The parts of a range that exist.
-    fn parts(&self, start: u64, end: u64) -> Vec<Part> {
-        let before = self.0.range(..start).next_back();
-        let clip = |(&from, &(to, protection)): (&u64, &(u64, Protection))| {
-            let (from, to) = (from.max(start), to.min(end));
-            (from < to).then_some((from, to, protection))
-        };
-        before.into_iter().chain(self.0.range(start..end)).filter_map(clip).collect()
-    }
-
-    fn remove(&mut self, start: u64, end: u64) {
-        for (from, to, _) in self.parts(start, end) {
-            let Some((&first, &(last, protection))) = self.0.range(..=from).next_back() else { continue };
-            self.0.remove(&first);
-            if first < from {
-                self.0.insert(first, (from, protection));
-            }
-            if to < last {
-                self.0.insert(to, (last, protection));
-            }
-        }
-    }
-
-    fn insert(&mut self, mut start: u64, mut end: u64, protection: Protection) {
-        self.remove(start, end);
-        if let Some((&first, &(last, found))) = self.0.range(..start).next_back()
-            && last == start
-            && found == protection
-        {
-            self.0.remove(&first);
-            start = first;
-        }
-        if let Some(&(last, found)) = self.0.get(&end)
-            && found == protection
-        {
-            self.0.remove(&end);
-            end = last;
-        }
-        self.0.insert(start, (end, protection));
-    }
-}
 
 /// SECINFO of ordinary pages with these rights and marks.
 fn secinfo(flags: SecInfoFlags) -> SecInfo {
@@ -101,6 +47,11 @@ fn refused(_: u64) -> PageError {
 pub(super) fn add(start: u64, length: u64, soon: bool) -> Result<(), PageError> {
     request(HostCall::PageMap, [start, length, Protection::READ_WRITE.bits(), soon.into()])?;
     enclu::accept(secinfo(SecInfoFlags::RW | SecInfoFlags::PENDING), start, length).map_err(refused)
+}
+
+/// Notes that pages exist with these rights.
+fn note(start: u64, end: u64, protection: Protection) {
+    regions().set(start, end, Some(Kind::of(protection)));
 }
 
 /// EMODT and EACCEPT: a page of ours becomes a TCS.
@@ -139,25 +90,25 @@ fn change(start: u64, length: u64, from: Protection, to: Protection) -> Result<(
 pub(super) fn map(start: u64, length: u64, protection: Protection, soon: bool) -> Result<(), PageError> {
     unmap(start, length)?;
     add(start, length, soon)?;
-    PRESENT.lock().insert(start, start + length, Protection::READ_WRITE);
+    note(start, start + length, Protection::READ_WRITE);
     if protection != Protection::READ_WRITE {
         change(start, length, Protection::READ_WRITE, protection)?;
-        PRESENT.lock().insert(start, start + length, protection);
+        note(start, start + length, protection);
     }
     Ok(())
 }
 
 pub(super) fn protect(start: u64, length: u64, protection: Protection) -> Result<(), PageError> {
-    let parts = PRESENT.lock().parts(start, start + length);
+    let parts = regions().parts(start, start + length);
     for (from, to, old) in parts {
         change(from, to - from, old, protection)?;
-        PRESENT.lock().insert(from, to, protection);
+        regions().protect(from, to, protection);
     }
     Ok(())
 }
 
 pub(super) fn unmap(start: u64, length: u64) -> Result<(), PageError> {
-    let parts = PRESENT.lock().parts(start, start + length);
+    let parts = regions().parts(start, start + length);
     let (Some(&(from, ..)), Some(&(_, to, _))) = (parts.first(), parts.last()) else { return Ok(()) };
     for &(from, to, _) in parts.iter().filter(|(.., protection)| is_hidden(*protection)) {
         set_page_tables(from, to - from, READ)?;
@@ -171,7 +122,7 @@ pub(super) fn unmap(start: u64, length: u64) -> Result<(), PageError> {
             remove(from, to - from)?;
         }
     }
-    PRESENT.lock().remove(start, start + length);
+    regions().set(start, start + length, None);
     Ok(())
 }
 
@@ -179,7 +130,7 @@ pub(super) fn unmap(start: u64, length: u64) -> Result<(), PageError> {
 const CLEAR_LIMIT: u64 = 64 << 10;
 
 pub(super) fn discard(start: u64, length: u64) -> Result<(), PageError> {
-    let parts = PRESENT.lock().parts(start, start + length);
+    let parts = regions().parts(start, start + length);
     for (from, to, protection) in parts {
         let in_place = protection.write && to - from <= CLEAR_LIMIT;
         if !in_place || user::fill(from, 0, (to - from) as usize).is_err() {
@@ -190,7 +141,7 @@ pub(super) fn discard(start: u64, length: u64) -> Result<(), PageError> {
 }
 
 pub(super) fn relocate(from: u64, to: u64, length: u64, protection: Protection) -> Result<(), PageError> {
-    let parts = PRESENT.lock().parts(from, from + length);
+    let parts = regions().parts(from, from + length);
     if parts.iter().map(|(from, to, _)| to - from).sum::<u64>() != length {
         return Err(PageError::BadRange);
     }
@@ -204,34 +155,14 @@ pub(super) fn relocate(from: u64, to: u64, length: u64, protection: Protection) 
     request(HostCall::PageMap, [to, length, Protection::READ_WRITE.bits(), 1])?;
     // SAFETY: both ranges are program memory (checked by the caller).
     unsafe { enclu::accept_copy(secinfo(permissions(protection)), to, length, from) }.map_err(refused)?;
-    PRESENT.lock().insert(to, to + length, protection);
+    {
+        let mut regions = regions();
+        // The software device moves pages; hardware copies them.
+        let kind = if enclu::is_software() { regions.moved(protection) } else { Kind::of(protection) };
+        regions.set(to, to + length, Some(kind));
+    }
     if is_hidden(protection) {
         change(to, length, READ, protection)?;
     }
     unmap(from, length)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn parts_are_split_joined_and_clipped() {
-        let mut present = Present(BTreeMap::new());
-        present.insert(0x1000, 0x5000, READ);
-        present.insert(0x5000, 0x6000, READ);
-        assert_eq!(present.0.len(), 1);
-        present.insert(0x2000, 0x3000, Protection::NONE);
-        assert_eq!(
-            present.parts(0x1800, 0x4000),
-            [(0x1800, 0x2000, READ), (0x2000, 0x3000, Protection::NONE), (0x3000, 0x4000, READ)]
-        );
-        present.remove(0x1800, 0x2800);
-        assert_eq!(
-            present.parts(0, u64::MAX),
-            [(0x1000, 0x1800, READ), (0x2800, 0x3000, Protection::NONE), (0x3000, 0x6000, READ)]
-        );
-        present.insert(0x2800, 0x3000, READ);
-        assert_eq!(present.parts(0x2000, 0x7000), [(0x2800, 0x6000, READ)]);
-    }
 }

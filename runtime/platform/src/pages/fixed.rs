@@ -3,6 +3,7 @@
 
 use casemate_abi::HostCall;
 
+use super::regions::{Kind, regions};
 use super::{PageError, Protection, request};
 use crate::user;
 
@@ -10,12 +11,22 @@ fn gone(_: user::Fault) -> PageError {
     PageError::OutOfMemory
 }
 
-fn show(start: u64, length: u64, protection: Protection) -> Result<(), PageError> {
-    request(HostCall::PageProtect, [start, length, protection.bits(), 0])
+/// Other rights for pages that are in use.
+pub(super) fn show(start: u64, length: u64, protection: Protection) -> Result<(), PageError> {
+    request(HostCall::PageProtect, [start, length, protection.bits(), 0])?;
+    regions().protect(start, start + length, protection);
+    Ok(())
+}
+
+/// Readable and writable, with whatever is there.
+fn take(start: u64, length: u64) -> Result<(), PageError> {
+    request(HostCall::PageMap, [start, length, Protection::READ_WRITE.bits(), 0])?;
+    regions().set(start, start + length, Some(Kind::of(Protection::READ_WRITE)));
+    Ok(())
 }
 
 pub(super) fn map(start: u64, length: u64, protection: Protection) -> Result<(), PageError> {
-    request(HostCall::PageMap, [start, length, Protection::READ_WRITE.bits(), 0])?;
+    take(start, length)?;
     user::fill(start, 0, length as usize).map_err(gone)?;
     if protection == Protection::READ_WRITE { Ok(()) } else { show(start, length, protection) }
 }
@@ -27,8 +38,15 @@ pub(super) fn discard(start: u64, length: u64) -> Result<(), PageError> {
 
 pub(super) fn relocate(from: u64, to: u64, length: u64, protection: Protection) -> Result<(), PageError> {
     show(from, length, Protection { read: true, ..Protection::NONE })?;
-    request(HostCall::PageMap, [to, length, Protection::READ_WRITE.bits(), 0])?;
+    take(to, length)?;
     user::copy_within(to, from, length as usize).map_err(gone)?;
     show(to, length, protection)?;
-    request(HostCall::PageUnmap, [from, length, 0, 0])
+    hide(from, length)
+}
+
+/// Takes pages out of use.
+pub(super) fn hide(start: u64, length: u64) -> Result<(), PageError> {
+    request(HostCall::PageUnmap, [start, length, 0, 0])?;
+    regions().set(start, start + length, None);
+    Ok(())
 }

@@ -3,7 +3,7 @@
 use alloc::format;
 use alloc::vec::Vec;
 
-use casemate_platform::random;
+use casemate_platform::{pages, random};
 use casemate_platform::sync::Mutex;
 
 use crate::errno::{Errno, Result};
@@ -75,12 +75,16 @@ const NET: &[Item<()>] = &[Item { name: "core", kind: Directory, make: |()| fixe
 const NET_CORE: &[Item<()>] = &[Item { name: "somaxconn", kind: Regular, make: |()| value("4096") }];
 
 const VM: &[Item<()>] = &[
-    Item { name: "max_map_count", kind: Regular, make: |()| value("65530") },
+    Item { name: "max_map_count", kind: Regular, make: |()| Object::text(0o444, || Ok(most_mappings())) },
     Item { name: "mmap_min_addr", kind: Regular, make: |()| value("65536") },
     Item { name: "overcommit_memory", kind: Regular, make: |()| value("0") },
     Item { name: "overcommit_ratio", kind: Regular, make: |()| value("50") },
     Item { name: "swappiness", kind: Regular, make: |()| value("60") },
 ];
+
+fn most_mappings() -> Vec<u8> {
+    format!("{}\n", pages::host_mappings()).into_bytes()
+}
 
 /// /proc/sys/kernel/hostname.
 struct HostName;

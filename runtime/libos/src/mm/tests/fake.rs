@@ -1,10 +1,11 @@
 //! Pages and files in the test's own memory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 use casemate_index::Site;
-use casemate_platform::pages::Protection;
+use casemate_platform::pages::{Change, Protection};
 
 use crate::errno::{Errno, Result};
 use crate::file::{Mappable, SiteTable};
@@ -27,14 +28,36 @@ pub struct FakePages {
     pub calls: Mutex<usize>,
     /// Fail the n-th call from now, if not 0.
     pub fail_at: Mutex<usize>,
+    /// A call that fails does so half-way.
+    pub fails_half_way: AtomicBool,
+    /// Most boundaries between pages of different rights, if not 0.
+    pub most_boundaries: AtomicUsize,
 }
 
 fn addresses(span: Span) -> impl Iterator<Item = u64> {
-    assert!(!span.is_empty() && span.start.is_multiple_of(PAGE) && span.end.is_multiple_of(PAGE), "{span:?}");
+    assert!(span.start.is_multiple_of(PAGE) && span.end.is_multiple_of(PAGE), "{span:?}");
     (span.start..span.end).step_by(PAGE as usize)
 }
 
+/// Boundaries between pages of different rights, or none.
+fn boundaries(pages: &BTreeMap<u64, FakePage>) -> usize {
+    let kind = |at: u64| pages.get(&at).map(|page| page.protection);
+    let edges = pages.keys().flat_map(|&at| [at, at + PAGE]).collect::<BTreeSet<u64>>();
+    edges.into_iter().filter(|&at| kind(at - PAGE) != kind(at)).count()
+}
+
 impl FakePages {
+    /// What is done of a call for `span`, and what comes of it.
+    fn begin(&self, span: Span) -> (Span, Result<()>) {
+        match self.count() {
+            Ok(()) => (span, Ok(())),
+            Err(error) if self.fails_half_way.load(Relaxed) => {
+                (Span::new(span.start, span.start + span.len() / 2 / PAGE * PAGE), Err(error))
+            }
+            Err(error) => (Span::new(span.start, span.start), Err(error)),
+        }
+    }
+
     fn count(&self) -> Result<()> {
         *self.calls.lock().unwrap() += 1;
         let mut fail_at = self.fail_at.lock().unwrap();
@@ -72,25 +95,46 @@ impl FakePages {
 }
 
 impl Pages for FakePages {
+    fn admits(&self, span: Span, change: Change) -> bool {
+        let most = self.most_boundaries.load(Relaxed);
+        let mut pages = self.pages.lock().unwrap().clone();
+        let before = boundaries(&pages);
+        for at in addresses(span) {
+            match change {
+                Change::Map(protection) => drop(pages.insert(at, FakePage { protection, bytes: Vec::new() })),
+                Change::Protect(protection) => {
+                    if let Some(page) = pages.get_mut(&at) {
+                        page.protection = protection;
+                    }
+                }
+                Change::Unmap => drop(pages.remove(&at)),
+            }
+        }
+        most == 0 || boundaries(&pages) <= most.max(before)
+    }
+
     fn map(&self, span: Span, protection: Protection) -> Result<()> {
-        self.count()?;
+        assert!(!span.is_empty());
+        let (span, outcome) = self.begin(span);
         let mut pages = self.pages.lock().unwrap();
         for at in addresses(span) {
             pages.insert(at, FakePage { protection, bytes: Vec::new() });
         }
-        Ok(())
+        outcome
     }
 
     fn protect(&self, span: Span, protection: Protection) -> Result<()> {
-        self.count()?;
+        assert!(!span.is_empty());
+        let (span, outcome) = self.begin(span);
         let mut pages = self.pages.lock().unwrap();
         for at in addresses(span) {
             pages.get_mut(&at).expect("protect of a page that is not there").protection = protection;
         }
-        Ok(())
+        outcome
     }
 
     fn unmap(&self, span: Span) -> Result<()> {
+        assert!(!span.is_empty());
         self.count()?;
         let mut pages = self.pages.lock().unwrap();
         addresses(span).for_each(|at| drop(pages.remove(&at)));
@@ -98,12 +142,13 @@ impl Pages for FakePages {
     }
 
     fn discard(&self, span: Span) -> Result<()> {
-        self.count()?;
+        assert!(!span.is_empty());
+        let (span, outcome) = self.begin(span);
         let mut pages = self.pages.lock().unwrap();
         for at in addresses(span) {
             pages.get_mut(&at).expect("discard of a page that is not there").bytes.clear();
         }
-        Ok(())
+        outcome
     }
 
     fn read(&self, address: u64, to: &mut [u8]) -> Result<()> {
@@ -119,8 +164,19 @@ impl Pages for FakePages {
     }
 
     fn relocate(&self, from: Span, to: Span, protection: Protection) -> Result<()> {
-        self.count()?;
         assert!(from.len() == to.len() && !from.overlaps(to));
+        if let Err(error) = self.count() {
+            if self.fails_half_way.load(Relaxed) {
+                // The rights are gone, and there is a copy of the first page.
+                let mut pages = self.pages.lock().unwrap();
+                for at in addresses(from) {
+                    pages.get_mut(&at).unwrap().protection = Protection::NONE;
+                }
+                let copy = pages[&from.start].clone();
+                pages.insert(to.start, copy);
+            }
+            return Err(error);
+        }
         let mut pages = self.pages.lock().unwrap();
         for (old, new) in addresses(from).zip(addresses(to)) {
             let page = pages.remove(&old).expect("relocation of a page that is not there");

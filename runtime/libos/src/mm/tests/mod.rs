@@ -3,4 +3,5 @@
 mod behaviour;
 pub(crate) mod fake;
 mod model;
+mod refusals;
 mod rewriting;

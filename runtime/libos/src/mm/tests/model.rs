@@ -11,11 +11,11 @@ use crate::errno::Errno;
 use crate::mm::{AddressSpace, Advice, FaultOutcome, MapRequest, PAGE, Placement, RemapRequest, Span};
 use crate::user_space::Access;
 
-const PAGES: u64 = 48;
+pub(super) const PAGES: u64 = 48;
 const FILE_PAGES: u64 = 40;
 
 #[derive(Clone, Debug)]
-enum Call {
+pub(super) enum Call {
     Map { at: u64, pages: u64, rights: u8, file: Option<u64>, fixed: u8 },
     Unmap { at: u64, pages: u64 },
     Protect { at: u64, pages: u64, rights: u8 },
@@ -25,7 +25,7 @@ enum Call {
     Remap { at: u64, old: u64, new: u64, to: Option<u64>, how: u8 },
 }
 
-fn call() -> impl Strategy<Value = Call> {
+pub(super) fn call() -> impl Strategy<Value = Call> {
     let (at, pages, rights) = (0..PAGES, 1..12u64, 0..8u8);
     prop_oneof![
         4 => (at.clone(), pages.clone(), rights.clone(), prop::option::of(0..8u64), 0..3u8)
@@ -40,7 +40,7 @@ fn call() -> impl Strategy<Value = Call> {
     ]
 }
 
-fn rights(bits: u8) -> Protection {
+pub(super) fn rights(bits: u8) -> Protection {
     Protection { read: bits & 1 != 0, write: bits & 2 != 0, execute: bits & 4 != 0 }
 }
 
@@ -59,15 +59,15 @@ impl ModelPage {
     }
 }
 
-struct Pair {
-    space: AddressSpace,
-    pages: Arc<FakePages>,
-    file: Arc<FakeFile>,
+pub(super) struct Pair {
+    pub(super) space: AddressSpace,
+    pub(super) pages: Arc<FakePages>,
+    pub(super) file: Arc<FakeFile>,
     model: BTreeMap<u64, ModelPage>,
 }
 
 impl Pair {
-    fn new() -> Pair {
+    pub(super) fn new() -> Pair {
         let (space, pages) = space(PAGES);
         Pair { space, pages, file: FakeFile::numbered(FILE_PAGES), model: BTreeMap::new() }
     }

@@ -142,6 +142,6 @@ fn stubs_that_cannot_be_written_leave_their_code_as_it_was() {
     let (space, pages) = space(256);
     let at = map(&space, code_file(60, &[(0x80, &GETPID)]), 60, CODE);
     *pages.fail_at.lock().unwrap() = 1;
-    assert_eq!(space.handle_fault(at, Access::Execute), FaultOutcome::BusError);
+    assert_eq!(space.handle_fault(at, Access::Execute), FaultOutcome::Resolved);
     assert_eq!(fetch(&space, at + 0x80, 8), GETPID, "it traps");
 }
