@@ -21,6 +21,7 @@ pub mod signal;
 pub mod stat;
 pub mod syscall;
 pub mod time;
+pub mod tty;
 pub mod user_space;
 
 use alloc::sync::Arc;

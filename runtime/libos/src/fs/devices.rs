@@ -3,19 +3,22 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::any::Any;
+use core::sync::atomic::Ordering::*;
 
 use casemate_platform::random;
 
 use super::Location;
 use super::inode::{Inode, NewInode, NewKind};
-use super::mount::make_device;
+use super::mount::{make_device, split_device};
 use super::notify::Opened;
 use super::stream::StandardStream;
 use super::tree::Tree;
 use crate::errno::{Errno, Result};
 use crate::file::{File, Mappable, OpenFlags, StatusFlags, Whence};
 use crate::io::{Sink, Source};
+use crate::process::FIRST_PROCESS;
 use crate::stat::Stat;
+use crate::tty;
 
 /// A device without hardware.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,15 +35,17 @@ const FULL: u64 = make_device(1, 7);
 const RANDOM: u64 = make_device(1, 8);
 const URANDOM: u64 = make_device(1, 9);
 const TTY: u64 = make_device(5, 0);
+const PTMX: u64 = make_device(5, 2);
 
 /// Names in /dev and their numbers (Documentation/admin-guide/devices.txt).
-const NAMES: [(&[u8], u64); 6] = [
+const NAMES: [(&[u8], u64); 7] = [
     (b"null", NULL),
     (b"zero", ZERO),
     (b"full", FULL),
     (b"random", RANDOM),
     (b"urandom", URANDOM),
     (b"tty", TTY),
+    (b"ptmx", PTMX),
 ];
 
 const LINKS: [(&[u8], &[u8]); 4] = [
@@ -61,6 +66,7 @@ pub fn populate(tree: &Arc<Tree>) -> Result<Arc<dyn Inode>> {
         root.create(name, &new(NewKind::Symlink(target), 0o777))?;
     }
     root.create(b"shm", &new(NewKind::Directory, 0o1777))?;
+    root.create(b"pts", &new(NewKind::Directory, 0o755))?;
     Ok(root)
 }
 
@@ -71,11 +77,35 @@ pub fn open(device: u64, at: &Location, flags: OpenFlags) -> Result<Arc<dyn File
         ZERO => Device::Zero,
         FULL => Device::Full,
         RANDOM | URANDOM => Device::Random,
-        TTY => return StandardStream::open_terminal(flags).ok_or(Errno::ENXIO),
-        _ => return Err(Errno::ENXIO),
+        TTY => return open_controlling_terminal(at, flags),
+        PTMX => return tty::open_master(at, flags),
+        _ => match split_device(device) {
+            (tty::SLAVE_MAJOR, number) => return tty::open_slave(number, at, flags),
+            _ => return Err(Errno::ENXIO),
+        },
     };
     let opened = Opened::now(at.clone(), flags);
     Ok(Arc::new(DeviceFile { device, at: opened, status: StatusFlags::new(flags) }))
+}
+
+/// /dev/tty: the pseudo-terminal that controls the caller's session; the first session's may be the host's terminal.
+fn open_controlling_terminal(at: &Location, flags: OpenFlags) -> Result<Arc<dyn File>> {
+    let session = crate::process::current_process().session.load(Relaxed);
+    if let Some(terminal) = tty::open_controlling(session, at, flags) {
+        return terminal;
+    }
+    match session {
+        FIRST_PROCESS => StandardStream::open_terminal(flags).ok_or(Errno::ENXIO),
+        _ => Err(Errno::ENXIO),
+    }
+}
+
+/// What is in /dev/pts before there are pseudo-terminals.
+pub fn populate_terminals(tree: &Arc<Tree>) -> Result<Arc<dyn Inode>> {
+    let root = tree.root(0o755)?;
+    let kind = NewKind::CharacterDevice(PTMX);
+    root.create(b"ptmx", &NewInode { kind, permissions: 0o666, uid: 0, gid: 0 })?;
+    Ok(root)
 }
 
 /// An open device.

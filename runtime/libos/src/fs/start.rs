@@ -26,6 +26,7 @@ use crate::io::Source;
 use crate::process::Credentials;
 use crate::stat::FileType;
 use crate::syscall::system;
+use crate::tty;
 
 /// Pages of image files kept in memory (256 MiB).
 const CACHE_PAGES: usize = 65_536;
@@ -152,6 +153,10 @@ fn mount_system(root: &Location) -> Result<()> {
         Mount::new(dev.device(), "tmpfs", b"tmpfs", false),
     )?;
     mount_tmpfs(root, b"/dev/shm", b"shm")?;
+    let terminals = Tree::new(None);
+    let mount = Mount::new(terminals.device(), "devpts", b"devpts", false);
+    mount_directory(root, b"/dev/pts", devices::populate_terminals(&terminals)?, mount)?;
+    tty::set_directory(Walk::new(root, &Credentials::new(0, 0, Vec::new())).find(root, b"/dev/pts", true)?);
     let (proc, device) = proc::new();
     mount_directory(root, b"/proc", proc, Mount::new(device, "proc", b"proc", false))?;
     let (sys, device) = sys::new();

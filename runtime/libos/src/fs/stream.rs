@@ -88,6 +88,11 @@ impl StandardStream {
         (0..3).find(has_one).map(|number| StandardStream::open(number, flags))
     }
 
+    /// Whether one of the streams is a terminal: it is the first session's.
+    pub fn have_terminal() -> bool {
+        StandardStream::open_terminal(OpenFlags::empty()).is_some()
+    }
+
     fn kind(&self) -> Kind {
         let slot = &KINDS[self.fd.number() as usize % KINDS.len()];
         match slot.get() {

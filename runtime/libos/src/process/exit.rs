@@ -75,6 +75,7 @@ fn end_process(process: &Arc<Process>) {
             ExitState::Killed(signal) => host::exit(0, signal),
         }
     }
+    crate::tty::session_ended(process);
     process.release_parent();
     process.abandon_address_space();
     let orphans: Vec<Arc<Process>> = core::mem::take(&mut *process.children.lock());

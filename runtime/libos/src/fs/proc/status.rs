@@ -216,8 +216,9 @@ fn stat(task: Task, thread: Option<Arc<Thread>>, used_ns: impl Fn(&Process, u64)
     let mut text = Vec::new();
     text.extend_from_slice(format!("{} (", task.tid()).as_bytes());
     text.extend_from_slice(&name(task)?);
+    let (terminal, foreground) = crate::tty::shown(process.session.load(Relaxed));
     let head = format!(
-        ") {} {} {} {} 0 -1 4194304",
+        ") {} {} {} {} {terminal} {foreground} 4194304",
         state(thread.as_deref()).0,
         parent(&process),
         process.group.load(Relaxed),
