@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -22,10 +24,10 @@ class Signed:
     mrenclave: dict[str, bytes]
 
     def run(
-        self, *arguments: str, platform: str = "softsgx", fuses: Path | None = None
+        self, *arguments: str, platform: str = "softsgx", fuses: Path | None = None, options: Sequence[str] = ()
     ) -> subprocess.CompletedProcess[bytes]:
         command = [str(self.bundle / "casemate-host"), "--bundle", str(self.bundle), "--root", str(self.root)]
-        command += ["--platform", platform, "--fuses", str(fuses or self.bundle.parent / "fuses"), "--"]
+        command += ["--platform", platform, "--fuses", str(fuses or self.bundle.parent / "fuses"), *options, "--"]
         return subprocess.run([*command, *arguments], input=b"", capture_output=True, check=False, timeout=120, env={})
 
 
@@ -59,6 +61,18 @@ def test_a_signed_image_runs_and_says_once_that_it_is_a_simulation(signed: Signe
     done = signed.run("echo", "hello", "from", "inside")
     assert (done.returncode, done.stdout) == (0, b"hello from inside\n"), done.stderr
     assert done.stderr.count(b"simulation") == 1
+
+
+def test_only_a_debug_enclave_lets_the_host_watch_its_calls(signed: Signed, tmp_path: Path) -> None:
+    done = signed.run("echo", "hello", options=["--trace"])
+    assert (done.returncode, done.stdout) == (0, b"hello\n"), done.stderr
+    assert b"execve" not in done.stderr and b"write(" not in done.stderr, done.stderr
+    assert b"no trace of system calls" in done.stderr
+    bundle = tmp_path / "bundle"
+    shutil.copytree(signed.bundle, bundle)
+    watched = Signed(bundle, signed.root, sign_bundle(bundle, replace(OPTIONS, debug=True)))
+    assert b"write(" in watched.run("echo", "hello", options=["--trace"]).stderr
+    assert b"write(" in signed.run("echo", "hello", options=["--trace"], platform="direct").stderr
 
 
 def test_auto_takes_the_device_for_a_signed_image(signed: Signed) -> None:

@@ -29,8 +29,7 @@ fn usual_limit() -> u64 {
 pub fn raise_limit() {
     let mut limit = rlimit64 { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the kernel writes the local limit only.
-    let asked =
-        unsafe { sys::call(__NR_prlimit64, [0, RLIMIT_NOFILE as u64, 0, &raw mut limit as u64]) };
+    let asked = unsafe { sys::call(__NR_prlimit64, [0, RLIMIT_NOFILE as u64, 0, &raw mut limit as u64]) };
     if asked.is_ok() {
         HARD_LIMIT.store(limit.rlim_max, Relaxed);
         set_soft_limit(usual_limit());

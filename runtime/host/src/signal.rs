@@ -164,7 +164,15 @@ extern "C" fn handle(signal: i32, info: *const SignalInfo, context: *mut Context
     // SAFETY: the kernel wrote both structures into this handler's own frame.
     let (code, context) = unsafe { ((*info).code, &mut *context) };
     let depth = thread.depth.fetch_add(1, Relaxed);
-    match classify(signal, code) {
+    let event = classify(signal, code);
+    if context.is_foreign() {
+        refuse_foreign_code(thread, context, signal);
+        if matches!(event, Event::Fault | Event::TrappedCall) {
+            thread.depth.fetch_sub(1, Relaxed);
+            return;
+        }
+    }
+    match event {
         Event::Kick => {
             // First: a kick that is asked for from here on is sent anew.
             thread.kicked.store(0, SeqCst);
@@ -200,7 +208,6 @@ extern "C" fn handle(signal: i32, info: *const SignalInfo, context: *mut Context
             if depth >= DEPTH_LIMIT {
                 fail_at(signal, context);
             }
-            let event = classify(signal, code);
             if event == Event::TrappedCall {
                 stats::count_trapped();
             }
@@ -219,6 +226,20 @@ extern "C" fn handle(signal: i32, info: *const SignalInfo, context: *mut Context
         }
     }
     thread.depth.fetch_sub(1, Relaxed);
+}
+
+/// 32-bit code is none that runs in an enclave, whose far transfers fault: the program gets #GP where it was met in it.
+fn refuse_foreign_code(thread: &Thread, context: &mut Context, signal: i32) {
+    let selector = context.use_own_selectors();
+    (context.trap_number, context.error_code, context.fault_address) = (GENERAL_PROTECTION, selector, 0);
+    // The loader's own code is never of that kind.
+    if run::is_enclave() && soft::is_entered(thread) {
+        soft::raise(thread, context, interruption(Event::Fault, context));
+    } else if is_entered(thread) {
+        raise(context, GENERAL_PROTECTION, signal);
+    } else {
+        fail_at(signal, context);
+    }
 }
 
 const GENERAL_PROTECTION: u64 = 13;

@@ -54,7 +54,23 @@ const SIZE_MAGIC: u32 = 0x4650_5853;
 /// Bytes of the state without any note: FXSAVE.
 const LEGACY_SIZE: usize = 512;
 
+/// Code and stack selector of 64-bit programs (__USER_CS, __USER_DS in arch/x86/include/asm/segment.h).
+const CODE: u64 = 0x33;
+const STACK: u64 = 0x2b;
+
 impl Context {
+    /// Whether the processor was in 32-bit code, into which a program can jump, but an enclave cannot.
+    pub fn is_foreign(&self) -> bool {
+        self.selectors & 0xffff != CODE
+    }
+
+    /// Makes it go on in 64-bit code; the selector that it had, as in an error code. Linux's order: cs, gs, fs, ss.
+    pub fn use_own_selectors(&mut self) -> u64 {
+        let before = self.selectors & 0xfffc;
+        self.selectors = self.selectors & 0x0000_ffff_ffff_0000 | CODE | STACK << 48;
+        before
+    }
+
     /// The extended state as XSAVE wrote it.
     ///
     /// # Safety
@@ -202,6 +218,18 @@ mod tests {
         for signal in [1, 2, 3, 10, 12, 14, 15, 24, 26, 27, 28, 29, 30] {
             assert_eq!(disposition(signal), Disposition::HandleUnlessIgnored, "{signal}");
         }
+    }
+
+    #[test]
+    fn code_of_another_kind_is_seen_and_left() {
+        // SAFETY: the structure holds integers only.
+        let mut context: Context = unsafe { core::mem::zeroed() };
+        context.selectors = 0x002b_0001_0002_0033;
+        assert!(!context.is_foreign());
+        context.selectors = 0x007b_0001_0002_0023;
+        assert!(context.is_foreign());
+        assert_eq!(context.use_own_selectors(), 0x20);
+        assert_eq!(context.selectors, 0x002b_0001_0002_0033);
     }
 
     #[test]

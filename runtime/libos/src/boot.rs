@@ -82,8 +82,14 @@ pub fn settle(facts: &HostFacts, manifest: &Manifest) {
         LogLevel::Warning => Level::Warning as u8,
         LogLevel::Debug | LogLevel::Trace | LogLevel::All => Level::Debug as u8,
     });
-    if facts.flags & StartFlags::TRACE != 0 || manifest.log_level >= LogLevel::Trace {
+    let asked = facts.flags & StartFlags::TRACE != 0;
+    if manifest.log_level >= LogLevel::Trace || asked && casemate_platform::attest::may_be_watched() {
         syscall::enable_trace();
+    } else if asked {
+        log!(
+            Level::Warning,
+            "no trace of system calls: the enclave keeps what it does to itself (sign it with --debug, or set loader.log_level)"
+        );
     }
     syscall::scheduling::set_processors(facts.processors);
     let name: &[u8] = if manifest.names_from_host { &facts.hostname } else { b"" };

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use casemate_abi::Platform;
 use casemate_sgx::quote::Quote;
-use casemate_sgx::{Attributes, KeyName, KeyPolicy, KeyRequest, Report, TargetInfo};
+use casemate_sgx::{Attributes, AttributesFlags, KeyName, KeyPolicy, KeyRequest, Report, TargetInfo};
 use zerocopy::IntoBytes;
 
 use crate::host::{self, HostError};
@@ -17,6 +17,15 @@ pub const REPORT_SIZE: usize = 432;
 /// Whether there is an SGX processor (of hardware or software) to ask.
 pub fn is_available() -> bool {
     crate::host::leaves_by_gate()
+}
+
+/// Whether the host may learn what the program does: it sees everything anyway on `direct` and in a debug enclave.
+pub fn may_be_watched() -> bool {
+    if !is_available() {
+        return true;
+    }
+    let own = report(&[0; TARGET_INFO_SIZE], &[0; 64]).and_then(|bytes| Report::parse(&bytes).ok());
+    own.is_some_and(|own| own.body.attributes.has(AttributesFlags::DEBUG))
 }
 
 /// EREPORT: this enclave's report with `data`, for the enclave that `target` names. None on `direct`.

@@ -55,9 +55,9 @@ pub struct GeneralRegisters {
 }
 
 /// Flags a program may set by editing a context: CF PF AF ZF SF DF OF AC ID; never TF, IF or IOPL.
-const SETTABLE_FLAGS: u64 = 0x1 | 0x4 | 0x10 | 0x40 | 0x80 | 0x400 | 0x800 | 0x4_0000 | 0x20_0000;
+pub(crate) const SETTABLE_FLAGS: u64 = 0x1 | 0x4 | 0x10 | 0x40 | 0x80 | 0x400 | 0x800 | 0x4_0000 | 0x20_0000;
 /// The bits that are always set while a program runs: reserved bit 1 and IF.
-const FIXED_FLAGS: u64 = 0x202;
+pub(crate) const FIXED_FLAGS: u64 = 0x202;
 
 /// A program thread's registers. Upper vector halves, masks, x87 and MXCSR stay in the processor: the library OS never touches
 /// them (see [`crate::extended_state`] for signal frames and new threads).

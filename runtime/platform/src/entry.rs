@@ -4,12 +4,15 @@
 //! `movaps` keep the whole vector state of the program alive across a system call (docs/architecture.md).
 
 use crate::area::offset;
-use crate::context::layout;
+use crate::context::{FIXED_FLAGS, SETTABLE_FLAGS, layout};
 
 /// Values of `trap_kind`, the result of `casemate_user_run`.
 pub(crate) const TRAP_SYSCALL: u32 = 0;
 pub(crate) const TRAP_EXCEPTION: u32 = 1;
 pub(crate) const TRAP_INTERRUPT: u32 = 2;
+/// DF, AC, ID: of the flags that a program may set, those that its calls do not carry through the library OS. Under the first two
+/// nothing else may run.
+const DISTURBING_FLAGS: u64 = 0x400 | 0x4_0000 | 0x20_0000;
 /// A trap that the host says was a system call; the bytes before rip must say so too.
 pub(crate) const TRAP_CLAIMED_SYSCALL: u32 = 3;
 
@@ -55,9 +58,20 @@ casemate_run_begin:
     movaps xmm14, [rdi + {XMM} + 0xe0]
     movaps xmm15, [rdi + {XMM} + 0xf0]
     cmp dword ptr [rdi + {FULL}], 0
-    je 2f
+    je 1f
     push qword ptr [rdi + {RFLAGS}]
     popfq
+    jmp 2f
+1:
+    // The arithmetic flags alone, which is faster than popfq: OF by an addition, the others from ah.
+    mov eax, [rdi + {RFLAGS}]
+    mov ecx, eax
+    shr ecx, 11
+    and ecx, 1
+    mov ah, al
+    mov al, cl
+    add al, 0x7f
+    sahf
 2:
     mov rax, [rdi + {RIP}]
     mov gs:[{USER_RIP}], rax
@@ -117,15 +131,23 @@ casemate_syscall_entry:
     mov [r11 + {R8}], r8
     mov [r11 + {R9}], r9
     mov [r11 + {R10}], r10
-    mov qword ptr [r11 + {R11}], 0x202
     mov [r11 + {R12}], r12
     mov [r11 + {R13}], r13
     mov [r11 + {R14}], r14
     mov [r11 + {R15}], r15
     mov [r11 + {RIP}], rcx
-    mov qword ptr [r11 + {RFLAGS}], 0x202
     mov dword ptr [r11 + {FULL}], 0
     mov dword ptr gs:[{TRAP_KIND}], {SYSCALL}
+    // Nothing so far has changed the flags, and the program's stack is not ours to push them on.
+    mov rsp, gs:[{LIBOS_RSP}]
+    pushfq
+    pop rcx
+    and ecx, {SETTABLE}
+    or ecx, {FIXED}
+    mov [r11 + {RFLAGS}], rcx
+    mov [r11 + {R11}], rcx
+    test ecx, {DISTURBING}
+    jnz 3f
 
     // Common end: general registers are saved, vector registers are still the program's.
     .globl casemate_trap_resume
@@ -148,10 +170,16 @@ casemate_trap_resume:
     movaps [r11 + {XMM} + 0xe0], xmm14
     movaps [r11 + {XMM} + 0xf0], xmm15
     mov dword ptr gs:[{IN_USER}], 0
-    cld
     mov rsp, gs:[{LIBOS_RSP}]
     mov eax, gs:[{TRAP_KIND}]
     jmp casemate_run_return
+
+    // Flags of the program under which no other code may run.
+3:
+    push {FIXED}
+    popfq
+    mov dword ptr [r11 + {FULL}], 1
+    jmp casemate_trap_resume
 
     .globl casemate_entry_code_end
 casemate_entry_code_end:
@@ -194,6 +222,9 @@ casemate_on_stack:
     RIP = const layout::RIP,
     RFLAGS = const layout::RFLAGS,
     FULL = const layout::FULL_RESTORE,
+    SETTABLE = const SETTABLE_FLAGS,
+    FIXED = const FIXED_FLAGS,
+    DISTURBING = const DISTURBING_FLAGS,
     XMM = const layout::XMM,
 );
 

@@ -15,6 +15,10 @@ use crate::area::{self, ThreadArea};
 use crate::context::GeneralRegisters;
 use crate::entry::{self, TRAP_CLAIMED_SYSCALL, TRAP_EXCEPTION, TRAP_INTERRUPT};
 
+/// The vector #DB, and TF, the flag that raises it after every instruction.
+const DEBUG: u64 = 1;
+const TRAP_FLAG: u64 = 0x100;
+
 macro_rules! registers {
     ($($name:ident)*) => {
         fn frame_of(saved: &GprSgx) -> ExceptionFrame {
@@ -113,8 +117,12 @@ pub(crate) fn handle(frame: &mut ExceptionFrame) {
             area.trap_kind = TRAP_INTERRUPT;
         }
         frame.rip = entry::run_refused_address();
+        frame.rflags = 0x202;
     } else if entry::is_entry_code(frame.rip) {
-        if !interrupt {
+        if frame.vector == DEBUG {
+            // A program that steps through itself has made a call: the library OS is not stepped through.
+            frame.rflags &= !TRAP_FLAG;
+        } else if !interrupt {
             fail(area, frame);
         }
         // On the way in already: the mark is seen before the next sleep or return.

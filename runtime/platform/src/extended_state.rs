@@ -31,6 +31,22 @@ pub struct ExtendedState {
     size: usize,
 }
 
+/// The exceptions that are flagged and not masked, bits as in MXCSR (IE DE ZE OE UE PE): of x87 after #MF, of SSE after #XM.
+pub fn floating_point_exceptions(x87: bool) -> u32 {
+    if x87 {
+        let (mut status, mut control) = (0u16, 0u16);
+        // SAFETY: both store a word without looking for exceptions that wait.
+        unsafe {
+            core::arch::asm!("fnstsw word ptr [{}]", "fnstcw word ptr [{}]", in(reg) &mut status, in(reg) &mut control, options(nostack))
+        };
+        return u32::from(status & !control & 0x3f);
+    }
+    let mut mxcsr = 0u32;
+    // SAFETY: stores a double word.
+    unsafe { core::arch::asm!("stmxcsr dword ptr [{}]", in(reg) &mut mxcsr, options(nostack)) };
+    mxcsr & !(mxcsr >> 7) & 0x3f
+}
+
 /// XCR0; in an enclave the processor answers XFRM.
 pub(crate) fn xcr0() -> u64 {
     let (low, high): (u32, u32);

@@ -14,8 +14,8 @@ use crate::{PAGE_SIZE, user};
 
 use regions::{Kind, regions};
 
-pub use regions::{Change, host_mappings};
 pub(crate) use regions::set_host_mappings;
+pub use regions::{Change, host_mappings};
 
 /// Access rights of pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]

@@ -47,6 +47,12 @@ pub fn is_inside(thread: &Thread, rip: u64) -> bool {
     logical.in_enclave() && (is_faulting(rip) || !run::is_own_code(rip))
 }
 
+/// Whether the thread is inside, whoever's code runs.
+pub fn is_entered(thread: &Thread) -> bool {
+    // SAFETY: as in `is_inside`.
+    unsafe { &*thread.logical.get() }.in_enclave()
+}
+
 /// A host signal met the loader: the enclave learns of it when control goes back.
 pub fn note(thread: &Thread, context: &mut Context) {
     match window(context.rip) {

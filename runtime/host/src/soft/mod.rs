@@ -22,7 +22,7 @@ use crate::{cpuid, refuse};
 
 pub use faithful::{execute, is_enclu, turn_on};
 pub use gate::{enclu_address, run_first, run_thread};
-pub use interrupt::{Interruption, is_inside, note, raise};
+pub use interrupt::{Interruption, is_entered, is_inside, note, raise};
 use memory::OwnMemory;
 
 /// The one enclave of this process, on its processor.

@@ -143,7 +143,8 @@ fn class_of(length: u64) -> usize {
 
 impl Taken {
     fn new(bounds: Span) -> Taken {
-        let mut taken = Taken { bounds, by_start: BTreeMap::new(), free: [const { BTreeSet::new() }; CLASSES] };
+        let mut taken =
+            Taken { bounds, by_start: BTreeMap::new(), free: [const { BTreeSet::new() }; CLASSES] };
         taken.add_free(bounds);
         taken
     }

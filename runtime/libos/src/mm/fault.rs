@@ -278,7 +278,9 @@ impl AddressSpace {
         let _change = self.change.lock();
         let vma = self.state.lock().vmas.find(address).cloned();
         let same = |vma: &Vma| matches!(vma.backing, Backing::Anonymous) && vma.span.encloses(gap);
-        let Some(vma) = vma.filter(same).filter(|vma| !vma.is_inaccessible()) else { return Repair::LookAgain };
+        let Some(vma) = vma.filter(same).filter(|vma| !vma.is_inaccessible()) else {
+            return Repair::LookAgain;
+        };
         if self.state.lock().present.touches(gap) {
             return Repair::LookAgain;
         }

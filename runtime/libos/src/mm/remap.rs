@@ -151,7 +151,8 @@ impl AddressSpace {
             return Ok(false);
         }
         let Some(place) = self.claim_unmapped(tail) else { return Ok(false) };
-        let possible = self.check_room(tail, Change::Map(vma.protection)).and_then(|()| self.put_tail(&vma, tail));
+        let possible =
+            self.check_room(tail, Change::Map(vma.protection)).and_then(|()| self.put_tail(&vma, tail));
         if let Err(error) = possible {
             self.give_back(place.fresh);
             return Err(error);

@@ -101,7 +101,8 @@ impl Limits {
         if soft > hard {
             return Err(Errno::EINVAL);
         }
-        if hard > self.get(resource).1 && !privileged || resource == Resource::OpenFiles && hard > FILES_LIMIT {
+        if hard > self.get(resource).1 && !privileged || resource == Resource::OpenFiles && hard > FILES_LIMIT
+        {
             return Err(Errno::EPERM);
         }
         self.store(resource, soft, hard);

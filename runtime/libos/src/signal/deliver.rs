@@ -4,6 +4,7 @@ use alloc::sync::Arc;
 use core::sync::atomic::Ordering::*;
 
 use casemate_platform::context::{Exception, take_interrupt};
+use casemate_platform::extended_state::floating_point_exceptions;
 use casemate_platform::host;
 
 use super::action::DefaultAction;
@@ -204,8 +205,27 @@ fn describe(exception: Exception, outcome: Option<FaultOutcome>, rip: u64) -> Si
             Some(FaultOutcome::AccessError) => fault(Signal::SEGV, 2, exception.address),
             _ => fault(Signal::SEGV, 1, exception.address),
         },
-        16 | 19 => fault(Signal::FPE, 7, rip),
+        16 | 19 => {
+            fault(Signal::FPE, floating_point_code(floating_point_exceptions(exception.vector == 16)), rip)
+        }
         17 => fault(Signal::BUS, 1, 0),
         _ => SignalInfo::new(Signal::SEGV, FROM_KERNEL),
+    }
+}
+
+/// FPE_* of flagged exceptions: the first that is (arch/x86/kernel/fpu/core.c, fpu__exception_code).
+fn floating_point_code(flagged: u32) -> i32 {
+    const FLTDIV: i32 = 3;
+    const FLTOVF: i32 = 4;
+    const FLTUND: i32 = 5;
+    const FLTRES: i32 = 6;
+    const FLTINV: i32 = 7;
+    match flagged {
+        flagged if flagged & 0x01 != 0 => FLTINV,
+        flagged if flagged & 0x04 != 0 => FLTDIV,
+        flagged if flagged & 0x08 != 0 => FLTOVF,
+        flagged if flagged & 0x12 != 0 => FLTUND,
+        flagged if flagged & 0x20 != 0 => FLTRES,
+        _ => FLTINV,
     }
 }

@@ -3,8 +3,8 @@
 use alloc::format;
 use alloc::vec::Vec;
 
-use casemate_platform::{pages, random};
 use casemate_platform::sync::Mutex;
+use casemate_platform::{pages, random};
 
 use crate::errno::{Errno, Result};
 use crate::fs::generated::{Fixed, Item, Object, Text};

@@ -34,7 +34,10 @@ impl Pair {
             let found: Option<&FakePage> = pages.get(&address(page));
             let Some(vma) = state.vmas.find(address(page)) else {
                 // What the host did not take back is known, so that it goes before anything else comes there.
-                assert!(found.is_none() || state.present.contains(address(page)), "page {page} is left behind");
+                assert!(
+                    found.is_none() || state.present.contains(address(page)),
+                    "page {page} is left behind"
+                );
                 continue;
             };
             assert_eq!(found.is_some(), state.present.contains(address(page)), "page {page} of a mapping");
