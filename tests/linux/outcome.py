@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,7 +59,7 @@ def launcher() -> Path:
     if not target.exists() or target.stat().st_mtime < source.stat().st_mtime:
         BUILD.mkdir(exist_ok=True)
         compiler = "musl-gcc" if shutil.which("musl-gcc") else "gcc"
-        fresh = target.with_suffix(f".{os.getpid()}")
+        fresh = target.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
         command = [compiler, "-O1", "-Wall", "-Wextra", "-Werror", "-static", "-s", str(source), "-o", str(fresh)]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:

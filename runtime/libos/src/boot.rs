@@ -127,7 +127,7 @@ fn first_program<'a>(manifest: &'a Manifest, given: &[Vec<u8>]) -> (&'a str, Vec
 /// Loads the first program into the first process and runs it. Does not return.
 pub fn run_first(facts: &HostFacts, vouched: Vouched, handle: Arc<ThreadHandle>) -> ! {
     let Vouched { manifest, index } = vouched;
-    let credentials = Arc::new(Credentials::new(manifest.uid, manifest.gid, manifest.groups.clone()));
+    let credentials = Credentials::new(manifest.uid, manifest.gid, manifest.groups.clone());
     let view = match first_view(index, &credentials, &manifest, facts) {
         Ok(view) => Arc::new(view),
         Err(reason) => crate::refuse(&reason),
@@ -136,6 +136,7 @@ pub fn run_first(facts: &HostFacts, vouched: Vouched, handle: Arc<ThreadHandle>)
     let request = Request {
         view: &view,
         credentials: &credentials,
+        no_new_privileges: false,
         path: path.into(),
         arguments,
         environment: manifest.environment(&facts.environment),
@@ -160,7 +161,7 @@ pub fn run_first(facts: &HostFacts, vouched: Vouched, handle: Arc<ThreadHandle>)
         address_space: program.space,
         files: Arc::new(files),
         fs: view,
-        credentials,
+        credentials: Arc::new(program.credentials),
         signals: ProcessSignals::default(),
         limits: Limits::new(
             manifest.stack_size,

@@ -2,7 +2,7 @@
 
 use super::node::{Location, Node};
 use crate::errno::{Errno, Result};
-use crate::process::Credentials;
+use crate::process::{Capability, Credentials};
 use crate::stat::FileType;
 
 /// Execute or search.
@@ -14,11 +14,16 @@ pub const READ: u32 = 4;
 
 /// Checks `wanted` (bits of READ, WRITE, EXECUTE) on an inode; `EACCES`.
 pub fn check(node: &Node, credentials: &Credentials, wanted: u32) -> Result<()> {
-    if credentials.overrides_access() && (node.kind() == FileType::Directory || wanted & EXECUTE == 0) {
+    let overrides = credentials.may(Capability::DacOverride);
+    if overrides && (node.kind() == FileType::Directory || wanted & EXECUTE == 0) {
+        return Ok(());
+    }
+    let reading = if node.kind() == FileType::Directory { READ | EXECUTE } else { READ };
+    if wanted & !reading == 0 && credentials.may(Capability::DacReadSearch) {
         return Ok(());
     }
     let (permissions, uid, gid) = node.inode().ownership()?;
-    if credentials.overrides_access() {
+    if overrides {
         // Even root executes only what somebody may execute.
         return if permissions & 0o111 != 0 { Ok(()) } else { Err(Errno::EACCES) };
     }
@@ -35,7 +40,11 @@ pub fn check(node: &Node, credentials: &Credentials, wanted: u32) -> Result<()> 
 /// Whether the caller owns the inode or may act as its owner; `EPERM`.
 pub fn check_owner(node: &Node, credentials: &Credentials) -> Result<()> {
     let (_, uid, _) = node.inode().ownership()?;
-    if credentials.overrides_access() || credentials.fsuid == uid { Ok(()) } else { Err(Errno::EPERM) }
+    if credentials.fsuid == uid || credentials.may(Capability::FileOwner) {
+        Ok(())
+    } else {
+        Err(Errno::EPERM)
+    }
 }
 
 /// Checks that names of `directory` may be changed.
@@ -47,7 +56,7 @@ pub fn check_change(directory: &Location, credentials: &Credentials) -> Result<(
 /// Checks that `victim` may be deleted from `directory` or renamed: as [`check_change`], and the sticky bit.
 pub fn check_delete(directory: &Location, victim: &Location, credentials: &Credentials) -> Result<()> {
     check_change(directory, credentials)?;
-    if credentials.overrides_access() {
+    if credentials.may(Capability::FileOwner) {
         return Ok(());
     }
     let (permissions, owner, _) = directory.inode().ownership()?;

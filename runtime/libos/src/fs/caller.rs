@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use casemate_platform::thread;
 
 use crate::errno::{Errno, Result};
-use crate::process::{Resource, Thread};
+use crate::process::{Capability, Resource, Thread};
 use crate::signal::{Signal, SignalInfo, send_to_thread};
 
 /// The limit of the calling process; none before there are processes (and in unit tests).
@@ -32,7 +32,7 @@ pub fn check_size(old: u64, new: u64) -> Result<()> {
 
 /// Whether the caller may write to a set-id file without it losing those bits (CAP_FSETID).
 pub fn keeps_set_id() -> bool {
-    let overrides = |thread: &Arc<Thread>| thread.process().credentials.read().overrides_access();
+    let overrides = |thread: &Arc<Thread>| thread.process().credentials.read().may(Capability::FileSetId);
     thread::with_local::<Arc<Thread>, _>(overrides).unwrap_or(false)
 }
 

@@ -3,7 +3,7 @@
 use super::access;
 use super::node::Location;
 use crate::errno::{Errno, Result};
-use crate::process::Credentials;
+use crate::process::{Capability, Credentials};
 use crate::stat::FileType;
 
 /// Longest name, XATTR_NAME_MAX.
@@ -35,9 +35,9 @@ pub fn check(place: &Location, credentials: &Credentials, name: &[u8], change: b
         }
         access::check(place, credentials, if change { access::WRITE } else { access::READ })
     } else if name.starts_with(b"trusted.") {
-        if credentials.overrides_access() { Ok(()) } else { Err(missing) }
+        if credentials.may(Capability::DacOverride) { Ok(()) } else { Err(missing) }
     } else if name.starts_with(b"security.") {
-        if change && !credentials.overrides_access() { Err(Errno::EPERM) } else { Ok(()) }
+        if change && !credentials.may(Capability::DacOverride) { Err(Errno::EPERM) } else { Ok(()) }
     } else {
         Err(Errno::EOPNOTSUPP)
     }
@@ -45,5 +45,5 @@ pub fn check(place: &Location, credentials: &Credentials, name: &[u8], change: b
 
 /// Whether listxattr(2) shows the name to this caller.
 pub fn is_listed(credentials: &Credentials, name: &[u8]) -> bool {
-    !name.starts_with(b"trusted.") || credentials.overrides_access()
+    !name.starts_with(b"trusted.") || credentials.may(Capability::DacOverride)
 }

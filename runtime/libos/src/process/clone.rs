@@ -183,6 +183,7 @@ fn new_process(
     let process = Process::new(pid, Arc::downgrade(parent), parts);
     process.group.store(parent.group.load(Relaxed), Relaxed);
     process.session.store(parent.session.load(Relaxed), Relaxed);
+    process.attributes.inherit(&parent.attributes);
     process
 }
 

@@ -2,8 +2,10 @@
 
 use alloc::vec::Vec;
 
+use super::Capabilities;
+
 /// Ids as the program sees them. They protect nothing from the host; inside, the file tree honours them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub struct Credentials {
     pub uid: u32,
@@ -15,17 +17,25 @@ pub struct Credentials {
     pub sgid: u32,
     pub fsgid: u32,
     pub groups: Vec<u32>,
+    pub capabilities: Capabilities,
 }
 
 impl Credentials {
     /// All user ids `uid`, all group ids `gid`.
     pub fn new(uid: u32, gid: u32, groups: Vec<u32>) -> Credentials {
-        Credentials { uid, euid: uid, suid: uid, fsuid: uid, gid, egid: gid, sgid: gid, fsgid: gid, groups }
-    }
-
-    /// Whether file access checks are passed over (CAP_DAC_OVERRIDE).
-    pub fn overrides_access(&self) -> bool {
-        self.fsuid == 0
+        let capabilities = Capabilities::first(uid);
+        Credentials {
+            uid,
+            euid: uid,
+            suid: uid,
+            fsuid: uid,
+            gid,
+            egid: gid,
+            sgid: gid,
+            fsgid: gid,
+            groups,
+            capabilities,
+        }
     }
 
     /// Whether `gid` is the file-system group or a supplementary one.

@@ -22,6 +22,9 @@ use crate::stat::FileType;
 const SCRIPT_DEPTH: usize = 5;
 /// First bytes that are looked at for `#!`.
 const HEAD: usize = 256;
+const SET_USER_ID: u32 = 0o4000;
+/// Without the group's right to execute the bit means something else (mandatory locks).
+const SET_GROUP_ID: u32 = 0o2010;
 
 /// A program that is ready to run.
 pub struct Program {
@@ -31,6 +34,10 @@ pub struct Program {
     pub registers: UserContext,
     /// What /proc shows of it.
     pub image: ProgramImage,
+    /// Its rights.
+    pub credentials: Credentials,
+    /// Whether they are more than those of who started it.
+    pub secure: bool,
 }
 
 /// What is to run.
@@ -39,6 +46,8 @@ pub struct Request<'a> {
     pub view: &'a FsView,
     /// Whose rights count.
     pub credentials: &'a Credentials,
+    /// Whether set-user-id and set-group-id mean nothing (PR_SET_NO_NEW_PRIVS).
+    pub no_new_privileges: bool,
     /// The program's path.
     pub path: Vec<u8>,
     /// argv.
@@ -87,6 +96,8 @@ pub struct Prepared<'a> {
     place: Location,
     text: Option<RunningText>,
     headers: Headers,
+    /// Its rights, and whether they are more than the caller's.
+    rights: (Credentials, bool),
 }
 
 /// Finds the program and reads its headers. Errors are execve(2)'s.
@@ -95,19 +106,25 @@ pub fn prepare(mut request: Request) -> Result<Prepared> {
     let (place, file) = resolve(&mut request)?;
     let inode = place.inode().as_any().downcast_ref::<TreeInode>().and_then(TreeInode::shared);
     let text = inode.map(|inode| inode.run()).transpose()?;
+    let (permissions, uid, gid) = place.inode().ownership()?;
+    // What lies with the host runs as nobody else, whatever the host says of it.
+    let set_id = |bits: u32, id: u32| (text.is_some() && permissions & bits == bits).then_some(id);
+    let (user, group) = (set_id(SET_USER_ID, uid), set_id(SET_GROUP_ID, gid));
+    let rights = request.credentials.executing(user, group, request.no_new_privileges);
     let headers = Headers::read(file, |path| Ok(open(&request, path)?.1))?;
-    Ok(Prepared { request, execfn, place, text, headers })
+    Ok(Prepared { request, execfn, place, text, headers, rights })
 }
 
 /// Loads the program into an address space of its own.
 pub fn load(prepared: Prepared) -> Result<Program> {
-    let Prepared { request, execfn, place, text, headers } = prepared;
+    let Prepared { request, execfn, place, text, headers, rights: (credentials, secure) } = prepared;
     let space = Arc::new(AddressSpace::new());
     let start = ProgramStart {
         arguments: &request.arguments,
         environment: &request.environment,
         path: &execfn,
-        credentials: request.credentials,
+        credentials: &credentials,
+        secure,
         stack_size: request.stack_size,
         heap_limit: request.brk_limit,
     };
@@ -123,5 +140,5 @@ pub fn load(prepared: Prepared) -> Result<Program> {
         auxiliary: loaded.auxiliary,
         text,
     };
-    Ok(Program { space, registers, image })
+    Ok(Program { space, registers, image, credentials, secure })
 }

@@ -25,6 +25,8 @@ pub struct ProgramStart<'a> {
     pub path: &'a [u8],
     /// Ids for the auxiliary vector.
     pub credentials: &'a Credentials,
+    /// AT_SECURE.
+    pub secure: bool,
     /// Size of the main thread's stack, bytes.
     pub stack_size: u64,
     /// Largest heap (brk), bytes.
@@ -98,7 +100,7 @@ pub fn load_program(
     let interpreter = headers.interpreter.as_ref().map(|elf| elf.map(space, 0)).transpose()?;
     let vdso = crate::time::vdso::attach(space);
 
-    let auxiliary = auxiliary_vector(&image, interpreter.as_ref(), vdso, start.credentials);
+    let auxiliary = auxiliary_vector(&image, interpreter.as_ref(), vdso, start);
     let mut random_bytes = [0; 16];
     random::fill(&mut random_bytes);
     let initial = StackContents {
@@ -168,9 +170,9 @@ fn auxiliary_vector(
     image: &LoadedImage,
     interpreter: Option<&LoadedImage>,
     vdso: Option<u64>,
-    ids: &Credentials,
+    start: &ProgramStart,
 ) -> Vec<[u64; 2]> {
-    let secure = ids.uid != ids.euid || ids.gid != ids.egid;
+    let ids = start.credentials;
     alloc::vec![
         // Without a vDSO: AT_IGNORE.
         vdso.map_or([key::IGNORE, 0], |image| [key::SYSINFO_EHDR, image]),
@@ -188,7 +190,7 @@ fn auxiliary_vector(
         [key::EUID, ids.euid.into()],
         [key::GID, ids.gid.into()],
         [key::EGID, ids.egid.into()],
-        [key::SECURE, secure.into()],
+        [key::SECURE, start.secure.into()],
         [key::RANDOM, 0],
         // HWCAP2_FSGSBASE: checked by the loader before the enclave starts.
         [key::HWCAP2, 2],

@@ -1,6 +1,7 @@
 //! Processes and threads: the objects everything else hangs off, and the loop that runs a thread.
 
 mod barrier;
+pub mod capabilities;
 mod clone;
 mod context;
 mod credentials;
@@ -19,6 +20,7 @@ mod thread;
 mod wait;
 
 pub use barrier::wait_for_barriers;
+pub use capabilities::{Capabilities, Capability};
 pub use clone::{CloneArguments, CloneFlags, clone};
 pub use context::Context;
 pub use credentials::Credentials;

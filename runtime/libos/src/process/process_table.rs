@@ -11,6 +11,7 @@ use super::{Credentials, Fd, FileTable, Limits, Thread};
 use crate::errno::Result;
 use crate::events::{Events, Pollee, Waiter, asleep};
 use crate::file::File;
+use crate::fs::recent;
 use crate::fs::tree::RunningText;
 use crate::fs::{FsView, Location};
 use crate::mm::AddressSpace;
@@ -81,7 +82,6 @@ pub struct Process {
 pub struct Attributes {
     pub parent_death_signal: AtomicU32,
     pub dumpable: AtomicU32,
-    pub keep_capabilities: AtomicU32,
     pub timer_slack: AtomicU32,
     pub subreaper: AtomicU32,
     pub no_new_privileges: AtomicU32,
@@ -96,13 +96,21 @@ impl Attributes {
         Attributes {
             parent_death_signal: AtomicU32::new(0),
             dumpable: AtomicU32::new(1),
-            keep_capabilities: AtomicU32::new(0),
             timer_slack: AtomicU32::new(50_000),
             subreaper: AtomicU32::new(0),
             no_new_privileges: AtomicU32::new(0),
             oom_score_adjustment: AtomicI32::new(0),
             nice: AtomicI32::new(0),
         }
+    }
+
+    /// A child of fork(2) and its like starts with its parent's.
+    pub fn inherit(&self, parent: &Attributes) {
+        self.dumpable.store(parent.dumpable.load(Relaxed), Relaxed);
+        self.timer_slack.store(parent.timer_slack.load(Relaxed), Relaxed);
+        self.no_new_privileges.store(parent.no_new_privileges.load(Relaxed), Relaxed);
+        self.oom_score_adjustment.store(parent.oom_score_adjustment.load(Relaxed), Relaxed);
+        self.nice.store(parent.nice.load(Relaxed), Relaxed);
     }
 }
 
@@ -185,6 +193,19 @@ impl Process {
         });
         PROCESSES.lock().insert(pid, Arc::downgrade(&process));
         process
+    }
+
+    /// The process has other rights from now on.
+    pub fn set_credentials(&self, new: Credentials) {
+        let mut held = self.credentials.write();
+        let ids = |of: &Credentials| [of.euid, of.egid, of.fsuid, of.fsgid];
+        if ids(&new) != ids(&held) || new.capabilities.permitted & !held.capabilities.permitted != 0 {
+            self.attributes.dumpable.store(0, Relaxed);
+            self.attributes.parent_death_signal.store(0, Relaxed);
+        }
+        *held = Arc::new(new);
+        // Others may be allowed to search other directories.
+        recent::changed();
     }
 
     /// The address space; execve replaces it.

@@ -6,11 +6,11 @@ use core::sync::atomic::Ordering::*;
 
 use super::{Signal, SignalInfo};
 use crate::errno::Result;
-use crate::process::{Credentials, Process, Resource, Thread};
+use crate::process::{Capability, Credentials, Process, Resource, Thread};
 
 /// Whether the sender may signal the target (kill(2)).
 pub fn can_signal(sender: &Credentials, target: &Credentials) -> bool {
-    sender.euid == 0
+    sender.may(Capability::Kill)
         || [target.uid, target.suid].contains(&sender.uid)
         || [target.uid, target.suid].contains(&sender.euid)
 }

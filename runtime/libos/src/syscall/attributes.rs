@@ -8,7 +8,7 @@ use crate::fs::Location;
 use crate::fs::access::{self, WRITE};
 use crate::fs::inode::AttributeChange;
 use crate::fs::resolve::{self, WORKING_DIRECTORY, credentials};
-use crate::process::{Context, Credentials, Fd};
+use crate::process::{Capability, Context, Credentials, Fd};
 use crate::stat::{FileType, Timestamp};
 use crate::user_space::{self, Addr, read_path};
 
@@ -60,7 +60,7 @@ fn change_mode(ctx: &Context, place: &Location, mode: u32) -> Result<usize> {
         return Err(Errno::EOPNOTSUPP);
     }
     let (_, _, gid) = place.inode().ownership()?;
-    let foreign_group = !ids.in_group(gid) && !ids.overrides_access();
+    let foreign_group = !ids.in_group(gid) && !ids.may(Capability::FileSetId);
     let permissions = mode & 0o7777 & if foreign_group { !SET_GID } else { !0 };
     place.set(&AttributeChange { permissions: Some(permissions), ..Default::default() })?;
     Ok(0)
@@ -107,7 +107,7 @@ fn change_owner(ctx: &Context, place: &Location, uid: u32, gid: u32) -> Result<u
     // Whoever the new owner is did not mean the file to run with the rights of the old one.
     let directory = place.kind() == FileType::Directory;
     let group_executes = permissions & 0o010 != 0;
-    let foreign_group = !ids.in_group(old_gid) && !ids.overrides_access();
+    let foreign_group = !ids.in_group(old_gid) && !ids.may(Capability::FileSetId);
     let lost =
         if directory { 0 } else { SET_UID | if group_executes || foreign_group { SET_GID } else { 0 } };
     let permissions = (permissions & lost != 0).then_some(permissions & !lost);
@@ -122,7 +122,7 @@ fn check_chown(
     uid: Option<u32>,
     gid: Option<u32>,
 ) -> Result<()> {
-    if ids.overrides_access() {
+    if ids.may(Capability::Chown) {
         return Ok(());
     }
     let owns = ids.fsuid == old_uid;

@@ -14,7 +14,7 @@ use crate::events::{Deadline, Events, wait_until};
 use crate::fs::resolve;
 use crate::process::exec::{Request, load, prepare};
 use crate::process::exit::{begin_exit, end_threads};
-use crate::process::{Context, ExitState, Fd, Resource};
+use crate::process::{Context, Credentials, ExitState, Fd, Process, Resource};
 use crate::signal::{AlternateStack, Signal};
 use crate::stat::FileType;
 use crate::user_space::{Addr, read_path, read_string_vector};
@@ -69,6 +69,7 @@ fn execute(ctx: &Context, path: Vec<u8>, arguments: Addr, environment: Addr) -> 
     let prepared = prepare(Request {
         view: &view,
         credentials: &credentials,
+        no_new_privileges: process.attributes.no_new_privileges.load(Relaxed) != 0,
         path,
         arguments,
         environment,
@@ -92,6 +93,7 @@ fn execute(ctx: &Context, path: Vec<u8>, arguments: Addr, environment: Addr) -> 
         }
     };
     process.set_address_space(program.space);
+    take_rights(&process, program.credentials, program.secure);
     process.release_parent();
     for file in process.files().remove_where(|_, close_on_exec| close_on_exec) {
         file.closing(&process);
@@ -105,6 +107,15 @@ fn execute(ctx: &Context, path: Vec<u8>, arguments: Addr, environment: Addr) -> 
     set_fs_base(0);
     *ctx.registers.borrow_mut() = registers;
     Ok(REGISTERS_SET)
+}
+
+fn take_rights(process: &Process, new: Credentials, secure: bool) {
+    let plain = new.euid == new.uid && new.egid == new.gid;
+    process.attributes.dumpable.store(plain.into(), Relaxed);
+    if secure {
+        process.attributes.parent_death_signal.store(0, Relaxed);
+    }
+    process.set_credentials(new);
 }
 
 /// Ends the process's other threads and waits until they are gone; `EAGAIN` when this thread itself must end.

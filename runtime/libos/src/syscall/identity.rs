@@ -5,8 +5,7 @@ use alloc::vec::Vec;
 use core::sync::atomic::Ordering::*;
 
 use crate::errno::{Errno, Result};
-use crate::fs::recent;
-use crate::process::{Context, Credentials, Process, find_process};
+use crate::process::{Capability, Context, Credentials, Process, find_process};
 use crate::user_space::{self, Addr};
 
 /// getpid(2).
@@ -73,14 +72,22 @@ fn credentials(ctx: &Context) -> Arc<Credentials> {
 }
 
 /// Applies `change` to a copy and makes it the process's.
-fn change(ctx: &Context, change: impl FnOnce(&mut Credentials) -> Result<()>) -> Result<usize> {
-    let mut copy = (*credentials(ctx)).clone();
+pub(super) fn change(ctx: &Context, change: impl FnOnce(&mut Credentials) -> Result<()>) -> Result<usize> {
+    let old = credentials(ctx);
+    let mut copy = (*old).clone();
     change(&mut copy)?;
-    let mut held = ctx.process().credentials.write();
-    *held = Arc::new(copy);
-    // Others may be allowed to search other directories.
-    recent::changed();
+    ctx.process().set_credentials(copy);
     Ok(0)
+}
+
+/// The same for user ids, which capabilities follow.
+fn change_users(ctx: &Context, by: impl FnOnce(&mut Credentials) -> Result<()>) -> Result<usize> {
+    let old = credentials(ctx);
+    change(ctx, |c| {
+        by(c)?;
+        c.follow_user_ids(&old);
+        Ok(())
+    })
 }
 
 /// getuid(2).
@@ -107,11 +114,11 @@ const KEEP: u32 = u32::MAX;
 
 /// setuid(2).
 pub fn sys_setuid(ctx: &Context, uid: u32) -> Result<usize> {
-    change(ctx, |c| {
+    change_users(ctx, |c| {
         if uid == KEEP {
             return Err(Errno::EINVAL);
         }
-        if c.euid == 0 {
+        if c.may(Capability::SetUid) {
             (c.uid, c.suid) = (uid, uid);
         } else if uid != c.uid && uid != c.suid {
             return Err(Errno::EPERM);
@@ -127,7 +134,7 @@ pub fn sys_setgid(ctx: &Context, gid: u32) -> Result<usize> {
         if gid == KEEP {
             return Err(Errno::EINVAL);
         }
-        if c.euid == 0 {
+        if c.may(Capability::SetGid) {
             (c.gid, c.sgid) = (gid, gid);
         } else if gid != c.gid && gid != c.sgid {
             return Err(Errno::EPERM);
@@ -149,8 +156,8 @@ fn assign(place: &mut u32, wanted: u32) {
 
 /// setresuid(2).
 pub fn sys_setresuid(ctx: &Context, uid: u32, euid: u32, suid: u32) -> Result<usize> {
-    change(ctx, |c| {
-        let (privileged, current) = (c.euid == 0, [c.uid, c.euid, c.suid]);
+    change_users(ctx, |c| {
+        let (privileged, current) = (c.may(Capability::SetUid), [c.uid, c.euid, c.suid]);
         for wanted in [uid, euid, suid] {
             admissible(privileged, wanted, current)?;
         }
@@ -165,7 +172,7 @@ pub fn sys_setresuid(ctx: &Context, uid: u32, euid: u32, suid: u32) -> Result<us
 /// setresgid(2).
 pub fn sys_setresgid(ctx: &Context, gid: u32, egid: u32, sgid: u32) -> Result<usize> {
     change(ctx, |c| {
-        let (privileged, current) = (c.euid == 0, [c.gid, c.egid, c.sgid]);
+        let (privileged, current) = (c.may(Capability::SetGid), [c.gid, c.egid, c.sgid]);
         for wanted in [gid, egid, sgid] {
             admissible(privileged, wanted, current)?;
         }
@@ -179,8 +186,8 @@ pub fn sys_setresgid(ctx: &Context, gid: u32, egid: u32, sgid: u32) -> Result<us
 
 /// setreuid(2).
 pub fn sys_setreuid(ctx: &Context, uid: u32, euid: u32) -> Result<usize> {
-    change(ctx, |c| {
-        let privileged = c.euid == 0;
+    change_users(ctx, |c| {
+        let privileged = c.may(Capability::SetUid);
         admissible(privileged, uid, [c.uid, c.euid, c.euid])?;
         admissible(privileged, euid, [c.uid, c.euid, c.suid])?;
         let old = c.uid;
@@ -197,7 +204,7 @@ pub fn sys_setreuid(ctx: &Context, uid: u32, euid: u32) -> Result<usize> {
 /// setregid(2).
 pub fn sys_setregid(ctx: &Context, gid: u32, egid: u32) -> Result<usize> {
     change(ctx, |c| {
-        let privileged = c.euid == 0;
+        let privileged = c.may(Capability::SetGid);
         admissible(privileged, gid, [c.gid, c.egid, c.egid])?;
         admissible(privileged, egid, [c.gid, c.egid, c.sgid])?;
         let old = c.gid;
@@ -233,9 +240,10 @@ pub fn sys_getresgid(ctx: &Context, gid: Addr, egid: Addr, sgid: Addr) -> Result
 /// setfsuid(2): always gives the previous id.
 pub fn sys_setfsuid(ctx: &Context, uid: u32) -> Result<usize> {
     let old = credentials(ctx);
-    if old.euid == 0 || [old.uid, old.euid, old.suid, old.fsuid].contains(&uid) {
+    if old.may(Capability::SetUid) || [old.uid, old.euid, old.suid, old.fsuid].contains(&uid) {
         change(ctx, |c| {
             assign(&mut c.fsuid, uid);
+            c.follow_file_id(&old);
             Ok(())
         })?;
     }
@@ -245,7 +253,7 @@ pub fn sys_setfsuid(ctx: &Context, uid: u32) -> Result<usize> {
 /// setfsgid(2): always gives the previous id.
 pub fn sys_setfsgid(ctx: &Context, gid: u32) -> Result<usize> {
     let old = credentials(ctx);
-    if old.euid == 0 || [old.gid, old.egid, old.sgid, old.fsgid].contains(&gid) {
+    if old.may(Capability::SetGid) || [old.gid, old.egid, old.sgid, old.fsgid].contains(&gid) {
         change(ctx, |c| {
             assign(&mut c.fsgid, gid);
             Ok(())
@@ -279,48 +287,10 @@ pub fn sys_setgroups(ctx: &Context, size: usize, list: Addr) -> Result<usize> {
     }
     groups.sort_unstable();
     change(ctx, |c| {
-        if c.euid != 0 {
+        if !c.may(Capability::SetGid) {
             return Err(Errno::EPERM);
         }
         c.groups = groups;
         Ok(())
     })
-}
-
-const CAPABILITY_V1: u32 = 0x1998_0330;
-const CAPABILITY_V3: u32 = 0x2008_0522;
-/// What a container engine leaves to root by default.
-pub const CONTAINER_CAPABILITIES: u64 = 0xa804_25fb;
-
-/// capget(2): root has what container engines leave it, others nothing.
-pub fn sys_capget(ctx: &Context, header: Addr, data: Addr) -> Result<usize> {
-    let [version, pid]: [u32; 2] = user_space::read(header)?;
-    let words = match version {
-        CAPABILITY_V1 => 1,
-        0x2007_1026 | CAPABILITY_V3 => 2,
-        _ => {
-            user_space::write_u32(header, CAPABILITY_V3)?;
-            return if data.is_null() { Ok(0) } else { Err(Errno::EINVAL) };
-        }
-    };
-    let process = target(ctx, pid as i32)?;
-    if !data.is_null() {
-        let held = if process.credentials.read().euid == 0 { CONTAINER_CAPABILITIES } else { 0 };
-        for word in 0..words {
-            let part = (held >> (32 * word)) as u32;
-            user_space::write(Addr(data.0 + 12 * word), &[part, part, 0])?;
-        }
-    }
-    Ok(0)
-}
-
-/// capset(2): nothing can be gained; giving up what is not kept track of is accepted.
-pub fn sys_capset(_ctx: &Context, header: Addr, data: Addr) -> Result<usize> {
-    let [version, _]: [u32; 2] = user_space::read(header)?;
-    if version != CAPABILITY_V1 && version != CAPABILITY_V3 && version != 0x2007_1026 {
-        user_space::write_u32(header, CAPABILITY_V3)?;
-        return Err(Errno::EINVAL);
-    }
-    let [effective, permitted, _]: [u32; 3] = user_space::read(data)?;
-    if (effective | permitted) & !(CONTAINER_CAPABILITIES as u32) != 0 { Err(Errno::EPERM) } else { Ok(0) }
 }

@@ -10,7 +10,7 @@ use crate::fs::inode::{NewInode, NewKind};
 use crate::fs::node::RenameHow;
 use crate::fs::resolve::{self, WORKING_DIRECTORY, credentials};
 use crate::fs::walk::{End, Last};
-use crate::process::{Context, Credentials, Fd};
+use crate::process::{Capability, Context, Credentials, Fd};
 use crate::stat::FileType;
 use crate::user_space::read_path;
 
@@ -35,7 +35,8 @@ fn make(ctx: &Context, dirfd: Fd, path: &[u8], kind: NewKind, permissions: u32) 
     let end = new_place(ctx, dirfd, path, matches!(kind, NewKind::Directory))?;
     let ids = credentials(ctx);
     access::check_change(&end.directory, &ids)?;
-    if matches!(kind, NewKind::CharacterDevice(_) | NewKind::BlockDevice(_)) && !ids.overrides_access() {
+    if matches!(kind, NewKind::CharacterDevice(_) | NewKind::BlockDevice(_)) && !ids.may(Capability::MakeNode)
+    {
         return Err(Errno::EPERM);
     }
     let new = NewInode { kind, permissions, uid: ids.fsuid, gid: ids.fsgid };
@@ -111,8 +112,8 @@ pub fn sys_linkat(
         return Err(Errno::EINVAL);
     }
     let ids = credentials(ctx);
-    // An empty path needs CAP_DAC_READ_SEARCH: a descriptor may have come from somebody who could open more.
-    let empty = if ids.overrides_access() { flags & raw::AT_EMPTY_PATH } else { 0 };
+    // An empty path needs a right (CAP_DAC_READ_SEARCH on Linux): a descriptor may have come from somebody who could open more.
+    let empty = if ids.may(Capability::DacOverride) { flags & raw::AT_EMPTY_PATH } else { 0 };
     let old = read_path(old.0)?;
     let target = resolve::at_with(ctx, old_dirfd, &old, flags & raw::AT_SYMLINK_FOLLOW | empty, false)?;
     let new = read_path(new.0)?;
@@ -289,7 +290,7 @@ pub fn sys_chroot(ctx: &Context, path: PathAddr) -> Result<usize> {
     }
     let ids = credentials(ctx);
     access::check(&place, &ids, EXECUTE)?;
-    if ids.euid != 0 {
+    if !ids.may(Capability::SysChroot) {
         return Err(Errno::EPERM);
     }
     ctx.process().fs.set_root(place);

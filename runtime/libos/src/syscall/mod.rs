@@ -2,6 +2,7 @@
 
 mod argument;
 mod attributes;
+mod capability;
 mod descriptor;
 mod directory;
 mod epoll;

@@ -2,7 +2,7 @@
 
 use crate::errno::{Errno, Result};
 use crate::fs::{Location, access, resolve};
-use crate::process::{Context, Credentials, Fd};
+use crate::process::{Context, Fd};
 use crate::stat::FileType;
 use crate::user_space::{self, Addr, read_path};
 
@@ -46,8 +46,8 @@ pub fn sys_faccessat2(ctx: &Context, directory: Fd, path: PathAddr, mode: u32, f
     }
     if mode != 0 {
         let ids = ctx.process().credentials.read().clone();
-        let real = Credentials { fsuid: ids.uid, fsgid: ids.gid, ..(*ids).clone() };
-        access::check(&found, if flags & EFFECTIVE_IDS != 0 { &ids } else { &real }, mode)?;
+        let asked = if flags & EFFECTIVE_IDS != 0 { ids } else { ids.real().into() };
+        access::check(&found, &asked, mode)?;
     }
     Ok(0)
 }

@@ -4,7 +4,10 @@ use core::sync::atomic::Ordering::*;
 
 use crate::errno::{Errno, Result};
 use crate::process::Context;
+use crate::process::capabilities::KEEP;
 use crate::user_space::{self, Addr};
+
+use super::capability;
 
 // linux/prctl.h
 const PR_SET_PDEATHSIG: u32 = 1;
@@ -17,6 +20,9 @@ const PR_SET_NAME: u32 = 15;
 const PR_GET_NAME: u32 = 16;
 const PR_GET_SECCOMP: u32 = 21;
 const PR_CAPBSET_READ: u32 = 23;
+const PR_CAPBSET_DROP: u32 = 24;
+const PR_GET_SECUREBITS: u32 = 27;
+const PR_SET_SECUREBITS: u32 = 28;
 const PR_SET_TIMERSLACK: u32 = 29;
 const PR_GET_TIMERSLACK: u32 = 30;
 const PR_SET_CHILD_SUBREAPER: u32 = 36;
@@ -27,7 +33,6 @@ const PR_SET_THP_DISABLE: u32 = 41;
 const PR_GET_THP_DISABLE: u32 = 42;
 const PR_CAP_AMBIENT: u32 = 47;
 const PR_SET_VMA: u32 = 0x5356_4d41;
-const LAST_CAPABILITY: u64 = 40;
 
 /// prctl(2).
 pub fn sys_prctl(ctx: &Context, option: u32, a: u64, b: u64, c: u64, d: u64) -> Result<usize> {
@@ -51,12 +56,13 @@ pub fn sys_prctl(ctx: &Context, option: u32, a: u64, b: u64, c: u64, d: u64) -> 
         PR_GET_DUMPABLE => return Ok(state.dumpable.load(Relaxed) as usize),
         PR_SET_DUMPABLE if a > 1 => return Err(Errno::EINVAL),
         PR_SET_DUMPABLE => state.dumpable.store(a as u32, Relaxed),
-        PR_GET_KEEPCAPS => return Ok(state.keep_capabilities.load(Relaxed) as usize),
-        PR_SET_KEEPCAPS if a > 1 => return Err(Errno::EINVAL),
-        PR_SET_KEEPCAPS => state.keep_capabilities.store(a as u32, Relaxed),
+        PR_GET_KEEPCAPS => return Ok((capability::secure_bits(ctx) & KEEP != 0).into()),
+        PR_SET_KEEPCAPS => return capability::set_keep(ctx, a),
+        PR_GET_SECUREBITS => return Ok(capability::secure_bits(ctx) as usize),
+        PR_SET_SECUREBITS => return capability::set_secure_bits(ctx, a),
         PR_GET_SECCOMP => {}
-        PR_CAPBSET_READ if a > LAST_CAPABILITY => return Err(Errno::EINVAL),
-        PR_CAPBSET_READ => return Ok(1),
+        PR_CAPBSET_READ => return capability::is_bounded(ctx, a),
+        PR_CAPBSET_DROP => return capability::drop_from_bounding(ctx, a),
         PR_SET_TIMERSLACK => state.timer_slack.store(if a == 0 { 50_000 } else { a as u32 }, Relaxed),
         PR_GET_TIMERSLACK => return Ok(state.timer_slack.load(Relaxed) as usize),
         PR_SET_CHILD_SUBREAPER => state.subreaper.store((a != 0) as u32, Relaxed),
@@ -66,7 +72,7 @@ pub fn sys_prctl(ctx: &Context, option: u32, a: u64, b: u64, c: u64, d: u64) -> 
         PR_GET_NO_NEW_PRIVS => return Ok(state.no_new_privileges.load(Relaxed) as usize),
         PR_SET_THP_DISABLE | PR_SET_VMA => {}
         PR_GET_THP_DISABLE => {}
-        PR_CAP_AMBIENT => return if a == 4 || a == 1 { Ok(0) } else { Err(Errno::EPERM) },
+        PR_CAP_AMBIENT => return capability::ambient(ctx, a, b, [c, d]),
         _ => return Err(Errno::EINVAL),
     }
     Ok(0)

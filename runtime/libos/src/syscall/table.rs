@@ -8,8 +8,8 @@ use alloc::string::String;
 use super::argument::{Argument, PathAddr};
 use super::packed::Packed;
 use super::{
-    attributes, descriptor, directory, epoll, eventfd, exec, identity, inotify, limits, link, lock,
-    membarrier, memfd, memory, message, open, path, pidfd, pipe, poll, positioned, prctl, process,
+    attributes, capability, descriptor, directory, epoll, eventfd, exec, identity, inotify, limits, link,
+    lock, membarrier, memfd, memory, message, open, path, pidfd, pipe, poll, positioned, prctl, process,
     process_memory, read_write, scheduling, signal, socket, splice, stat, statfs, system, thread, time,
     timer, transfer, xattr,
 };
@@ -200,8 +200,8 @@ syscalls! {
     122 setfsuid(uid: u32) = identity::sys_setfsuid [full]
     123 setfsgid(gid: u32) = identity::sys_setfsgid [full]
     124 getsid(pid: i32) = identity::sys_getsid [full]
-    125 capget(header: Addr, data: Addr) = identity::sys_capget [partly "a fixed set for root"]
-    126 capset(header: Addr, data: Addr) = identity::sys_capset [partly "accepted, without effect"]
+    125 capget(header: Addr, data: Addr) = capability::sys_capget [full]
+    126 capset(header: Addr, data: Addr) = capability::sys_capset [partly "for the whole process"]
     127 rt_sigpending(at: Addr, size: usize) = signal::sys_rt_sigpending [full]
     128 rt_sigtimedwait(set: Addr, info: Addr, timeout: Addr, size: usize) = signal::sys_rt_sigtimedwait [full]
     129 rt_sigqueueinfo(pid: i32, number: u32, at: Addr) = signal::sys_rt_sigqueueinfo [full]
@@ -225,7 +225,7 @@ syscalls! {
     150 munlock(at: Addr, length: u64) = memory::sys_munlock [full]
     151 mlockall(flags: u32) = memory::sys_mlockall [partly "enclave memory is not pinned in the host"]
     152 munlockall() = memory::sys_munlockall [full]
-    157 prctl(option: u32, a: u64, b: u64, c: u64, d: u64) = prctl::sys_prctl [partly "names, dumpable, no_new_privs, subreaper flag and the like"]
+    157 prctl(option: u32, a: u64, b: u64, c: u64, d: u64) = prctl::sys_prctl [partly "names, capabilities, dumpable, no_new_privs, subreaper flag and the like"]
     158 arch_prctl(code: u32, value: u64) = thread::sys_arch_prctl [partly "no gs base"]
     160 setrlimit(resource: u32, at: Addr) = limits::sys_setrlimit [full]
     161 chroot(path: PathAddr) = link::sys_chroot [full]

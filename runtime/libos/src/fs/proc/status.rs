@@ -12,7 +12,6 @@ use super::task::Task;
 use crate::errno::{Errno, Result};
 use crate::process::{Process, Resource, Thread};
 use crate::signal::{Handler, LAST, Signal};
-use crate::syscall::identity::CONTAINER_CAPABILITIES;
 use crate::syscall::scheduling;
 
 const NS_PER_TICK: u64 = 10_000_000;
@@ -155,13 +154,13 @@ fn add_signals(text: &mut String, process: &Process, thread: Option<&Arc<Thread>
 }
 
 fn add_rest(text: &mut String, process: &Process) {
-    let held = if process.credentials.read().euid == 0 { CONTAINER_CAPABILITIES } else { 0 };
+    let held = process.credentials.read().capabilities;
     let sets = [
-        ("CapInh", 0),
-        ("CapPrm", held),
-        ("CapEff", held),
-        ("CapBnd", CONTAINER_CAPABILITIES),
-        ("CapAmb", 0),
+        ("CapInh", held.inheritable),
+        ("CapPrm", held.permitted),
+        ("CapEff", held.effective),
+        ("CapBnd", held.bounding),
+        ("CapAmb", held.ambient),
     ];
     for (key, set) in sets {
         *text += &format!("{key}:\t{set:016x}\n");

@@ -91,7 +91,7 @@ fn machine() -> (Location, Arc<Process>) {
 }
 
 fn find(root: &Location, path: &str, follow: bool) -> Result<Location> {
-    Walk::new(root, &Credentials::default()).find(root, path.as_bytes(), follow)
+    Walk::new(root, &Credentials::new(0, 0, vec![])).find(root, path.as_bytes(), follow)
 }
 
 fn open(root: &Location, path: &str) -> Arc<dyn File> {
@@ -237,7 +237,7 @@ fn what_is_gone_says_so() {
 fn a_place_that_a_path_leads_to_through_proc_is_not_lasting() {
     let (root, process) = machine();
     let lasting = |path: &str| {
-        let user = Credentials::default();
+        let user = Credentials::new(0, 0, vec![]);
         let mut walk = Walk::new(&root, &user);
         walk.find(&root, path.as_bytes(), true).unwrap();
         walk.is_lasting()

@@ -25,6 +25,7 @@ fn load(space: &Arc<AddressSpace>, bytes: Vec<u8>) -> Result<LoadedProgram> {
         environment: &[b"A=b".to_vec()],
         path: b"/bin/true",
         credentials: &Credentials::new(1, 2, Vec::new()),
+        secure: false,
         stack_size: 8 << 20,
         heap_limit: 1 << 30,
     };
