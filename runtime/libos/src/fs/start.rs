@@ -215,7 +215,7 @@ pub(super) fn mount_directory(
 
 /// The directory at `path`, made with its parents where they are missing, as container engines do. Links are followed.
 fn make_directories(root: &Location, path: &[u8]) -> Result<Location> {
-    let engine = Credentials::default();
+    let engine = Credentials::new(0, 0, Vec::new());
     let mut at = root.clone();
     for name in path.split(|&byte| byte == b'/').filter(|name| !name.is_empty()) {
         at = match Walk::new(root, &engine).find(&at, name, true) {
@@ -260,7 +260,7 @@ mod tests {
     }
 
     fn find(root: &Location, path: &str, follow: bool) -> Result<Location> {
-        Walk::new(root, &Credentials::default()).find(root, path.as_bytes(), follow)
+        Walk::new(root, &Credentials::new(0, 0, Vec::new())).find(root, path.as_bytes(), follow)
     }
 
     fn open(root: &Location, path: &str) -> Arc<dyn File> {
@@ -333,9 +333,9 @@ mod tests {
         let file = NewInode { kind: NewKind::Regular, ..new_directory() };
         root.create(b"file", &file).unwrap();
         assert_eq!(mount_tmpfs(&root, b"/file/x", b"tmpfs"), Err(Errno::ENOTDIR));
-        assert_eq!(working_directory(&root, &Credentials::default(), b"/file").err(), Some(Errno::ENOTDIR));
+        assert_eq!(working_directory(&root, &Credentials::new(0, 0, Vec::new()), b"/file").err(), Some(Errno::ENOTDIR));
         assert_eq!(
-            working_directory(&root, &Credentials::default(), b"/srv/app").unwrap().path_text(),
+            working_directory(&root, &Credentials::new(0, 0, Vec::new()), b"/srv/app").unwrap().path_text(),
             b"/srv/app"
         );
     }
