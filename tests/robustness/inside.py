@@ -38,7 +38,9 @@ def compile_program(name: str) -> Path:
     return target
 
 
-def image(name: str, programs: Iterable[str], settings: tuple[str, ...] = (), files: dict[str, Path] | None = None) -> Image:
+def image(
+    name: str, programs: Iterable[str], settings: tuple[str, ...] = (), files: dict[str, Path] | None = None
+) -> Image:
     """An image with these programs under their names, and settings of its manifest; skips the test where there can be none."""
     try:
         contents = {f"/{program}": compile_program(program) for program in programs}

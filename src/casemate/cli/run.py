@@ -58,7 +58,11 @@ def parse_arguments(arguments: list[str]) -> tuple[str, RunOptions]:
     parser.add_argument(
         "--aesm", metavar="SOCKET", help="where the service that makes quotes listens (/var/run/aesmd/aesm.socket)"
     )
-    parser.add_argument("--trace", action="store_true", help="print system calls as strace does (an enclave only does so when it was signed with --debug)")
+    parser.add_argument(
+        "--trace",
+        action="store_true",
+        help="print system calls as strace does (an enclave only does so when it was signed with --debug)",
+    )
     parser.add_argument("--stats", action="store_true", help="print counters at the end")
     parser.add_argument("--hostname", metavar="NAME", help="the host name inside")
     parser.add_argument(
