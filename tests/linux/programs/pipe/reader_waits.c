@@ -23,8 +23,9 @@ static void *reader(void *argument) {
 
 int main(void) {
     MUST(pipe(ends));
-    pthread_t thread = start_thread(writer, NULL);
+    // Before the writer: it may be through with its sleep when this thread next runs.
     long start = now_ms();
+    pthread_t thread = start_thread(writer, NULL);
     long n = read(ends[0], data, 100);
     SHOW_TRUE(now_ms() - start >= 15);
     long end = read(ends[0], data, 100);

@@ -6,9 +6,9 @@ static int a[2], b[2];
 
 static void *later(void *argument) {
     (void)argument;
-    sleep_ms(20);
+    sleep_ms(150);
     MUST(write(b[1], "x", 1));
-    sleep_ms(20);
+    sleep_ms(150);
     MUST(close(a[1]));
     return NULL;
 }
