@@ -29,7 +29,7 @@ TRIPLE = "x86_64-unknown-linux-gnu"
 # As runtime/host/src/hostile/mod.rs has them.
 RESULTS, BUFFERS, SCRIBBLES, INTERRUPTS, EXCEPTIONS = 1, 2, 4, 8, 16
 PAGES, THREADS, CLOCKS, CLOCK_ERRORS, IMAGES, ENTRIES, REPLIES = 32, 64, 128, 256, 512, 1024, 2048
-RING = 8192
+RING, FULL = 8192, 16384
 # Lies that a program can live with: none of them takes away what it cannot do without.
 BEARABLE = RESULTS | BUFFERS | SCRIBBLES | INTERRUPTS | CLOCKS | IMAGES | THREADS | ENTRIES
 
@@ -147,10 +147,8 @@ class Outcome:
             if sign in self.stderr:
                 return f"'{sign}'"
         fatal = re.findall(r"casemate: fatal: (.*)", self.stderr)
-        for before, reason in zip(["", *fatal], fatal, strict=False):
-            # What the library OS says after it was denied memory.
-            denied = reason == "the library OS stopped itself" and before.startswith("memory allocation of")
-            if not denied and not self._may_end(reason):
+        for reason in fatal:
+            if not self._may_end(reason):
                 return f"ended for no good reason: {reason}"
         if self.end == (70, 0) and not fatal and not self._may_be_silent():
             return "ended without a word"
@@ -158,6 +156,8 @@ class Outcome:
 
     def _may_end(self, reason: str) -> bool:
         known = [*_ENDS.items(), *(_ENDS_OF_ENCLAVES.items() if self.platform != "direct" else ())]
+        # What the library OS says when it was denied memory.
+        reason = re.sub(r"^panic in the library OS at \S+, thread .*?: (memory allocation of)", r"\1", reason)
         return any(reason.startswith(start) and self.kinds & kinds for start, kinds in known)
 
     def _may_be_silent(self) -> bool:

@@ -57,16 +57,20 @@ def run(
     platform: str = "direct",
     prepare: Callable[[], None] | None = None,
     fuses: Path | None = None,
+    loader: Path | None = None,
+    environment: dict[str, str] | None = None,
 ) -> Ended:
     """Runs a program; `prepare` runs in the new process before the loader does, whose software device has these fuses."""
     command = image.command(arguments, platform=platform)
     if fuses is not None:
         command[command.index("--fuses") + 1] = str(fuses)
+    if loader is not None:
+        command[0] = str(loader)
     done = subprocess.run(
         command,
         stdin=subprocess.DEVNULL,
         capture_output=True,
-        env={**ENVIRONMENT},
+        env={**ENVIRONMENT, **(environment or {})},
         timeout=TIMEOUT_S,
         preexec_fn=prepare,
         check=False,

@@ -72,13 +72,7 @@ extern "C" fn casemate_enclave_enter(first: u64, a: u64, b: u64) -> i64 {
 
 #[panic_handler]
 fn panic(info: &core::panic::PanicInfo) -> ! {
-    match info.location() {
-        Some(location) => {
-            console::print_raw(format_args!("casemate: fatal: {} at {location}", info.message()))
-        }
-        None => console::print_raw(format_args!("casemate: fatal: {}", info.message())),
-    }
-    console::fatal("the library OS stopped itself")
+    console::fatal_panic(info)
 }
 
 // The compiler's own libraries are built to unwind and refer to these; with `panic = "abort"` neither is ever called.

@@ -18,6 +18,9 @@ pub unsafe trait Source {
 
     /// The address of `size` more bytes, if there are any.
     fn take(size: usize) -> Option<usize>;
+
+    /// Told how many bytes are in use, about, whenever that changes.
+    fn note(_used: usize) {}
 }
 
 /// A source as dlmalloc sees it.
@@ -54,12 +57,30 @@ unsafe impl<S: Source> dlmalloc::Allocator for OneWay<S> {
 
 /// The allocator, for `#[global_allocator]`. No signal or exception handler may allocate while code of its own program is
 /// interrupted.
-pub struct Heap<R, S>(lock_api::Mutex<R, Dlmalloc<OneWay<S>>>);
+pub struct Heap<R, S>(lock_api::Mutex<R, Inner<S>>);
+
+struct Inner<S> {
+    memory: Dlmalloc<OneWay<S>>,
+    used: usize,
+}
+
+/// What an allocation takes of the heap (dlmalloc's chunks: a word in front, multiples of 16, at least 32).
+fn cost(size: usize) -> usize {
+    size.saturating_add(8).next_multiple_of(16).max(32)
+}
+
+impl<S: Source> Inner<S> {
+    fn note(&mut self, more: usize, less: usize) {
+        self.used = (self.used + more).saturating_sub(less);
+        S::note(self.used);
+    }
+}
 
 impl<R: lock_api::RawMutex, S> Heap<R, S> {
     /// An empty heap.
     pub const fn new() -> Self {
-        Heap(lock_api::Mutex::new(Dlmalloc::new_with_allocator(OneWay(PhantomData))))
+        let memory = Dlmalloc::new_with_allocator(OneWay(PhantomData));
+        Heap(lock_api::Mutex::new(Inner { memory, used: 0 }))
     }
 }
 
@@ -72,19 +93,36 @@ impl<R: lock_api::RawMutex, S> Default for Heap<R, S> {
 // SAFETY: dlmalloc fulfils the contract; the lock makes it one caller at a time.
 unsafe impl<R: lock_api::RawMutex, S: Source> GlobalAlloc for Heap<R, S> {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let mut heap = self.0.lock();
         // SAFETY: the layout comes from the caller of `GlobalAlloc`, sizes are not 0.
-        unsafe { self.0.lock().malloc(layout.size(), layout.align()) }
+        let found = unsafe { heap.memory.malloc(layout.size(), layout.align()) };
+        if !found.is_null() {
+            heap.note(cost(layout.size()), 0);
+        }
+        found
     }
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        let mut heap = self.0.lock();
         // SAFETY: as in `alloc`.
-        unsafe { self.0.lock().calloc(layout.size(), layout.align()) }
+        let found = unsafe { heap.memory.calloc(layout.size(), layout.align()) };
+        if !found.is_null() {
+            heap.note(cost(layout.size()), 0);
+        }
+        found
     }
     unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
+        let mut heap = self.0.lock();
         // SAFETY: `ptr` came from `alloc` with this layout.
-        unsafe { self.0.lock().free(ptr, layout.size(), layout.align()) }
+        unsafe { heap.memory.free(ptr, layout.size(), layout.align()) };
+        heap.note(0, cost(layout.size()));
     }
     unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        let mut heap = self.0.lock();
         // SAFETY: `ptr` came from `alloc` with this layout.
-        unsafe { self.0.lock().realloc(ptr, layout.size(), layout.align(), new_size) }
+        let found = unsafe { heap.memory.realloc(ptr, layout.size(), layout.align(), new_size) };
+        if !found.is_null() {
+            heap.note(cost(new_size), cost(layout.size()));
+        }
+        found
     }
 }

@@ -76,6 +76,7 @@ pub fn vouch(facts: &HostFacts) -> Result<Vouched, String> {
 
 /// Settings that the manifest and the host's flags choose before the program starts.
 pub fn settle(facts: &HostFacts, manifest: &Manifest) {
+    console::set_call_names(syscall::name);
     console::set_level(match manifest.log_level {
         LogLevel::None => 0,
         LogLevel::Error => Level::Error as u8,

@@ -229,6 +229,11 @@ pub trait Mappable: Send + Sync {
     /// Writes back bytes of a shared mapping; what lies beyond the end of the file is dropped.
     fn write_pages(&self, offset: u64, bytes: &[u8]) -> Result<()>;
 
+    /// Makes sure that the page at `offset`, which is about to be written to in a shared mapping, can be written back; `ENOSPC`.
+    fn promise(&self, _offset: u64) -> Result<()> {
+        Ok(())
+    }
+
     /// Whether shared mappings may be writable (a sealed memfd's may not).
     fn may_write_shared(&self) -> bool {
         true

@@ -7,6 +7,7 @@ use casemate_platform::host::{Bytes, Received};
 
 use crate::errno::{Errno, Result};
 use crate::mm::STAGE_LIMIT;
+use crate::room;
 use crate::user_space::{self, Addr};
 
 /// Largest transfer in one call, as Linux cuts it (MAX_RW_COUNT).
@@ -282,7 +283,7 @@ impl<'a> Source<'a> {
     /// A copy of the next bytes, at most `limit`, without taking them; see [`Self::consume`]. `EFAULT` when some are not there.
     pub fn peek(&self, limit: usize) -> Result<Vec<u8>> {
         let length = limit.min(self.left);
-        let mut bytes = alloc::vec![0; length];
+        let mut bytes = room::buffer(length)?;
         match &self.place {
             Place::Kernel(buffer) => bytes.copy_from_slice(&buffer[self.done..self.done + length]),
             Place::One(segment) => {

@@ -10,6 +10,8 @@ extern crate alloc;
 pub mod boot;
 pub mod errno;
 pub mod events;
+#[cfg(feature = "faults")]
+mod faults;
 pub mod file;
 pub mod fs;
 pub mod io;
@@ -17,6 +19,7 @@ pub mod ipc;
 pub mod mm;
 pub mod net;
 pub mod process;
+pub mod room;
 pub mod signal;
 pub mod stat;
 pub mod syscall;
@@ -40,6 +43,7 @@ pub fn start(facts: HostFacts, thread: Arc<ThreadHandle>) {
         Ok(vouched) => vouched,
         Err(reason) => refuse(&reason),
     };
+    room::divide();
     boot::settle(&facts, &vouched.manifest);
     if let Err(reason) = boot::check_arguments(&facts, &vouched.manifest) {
         refuse(reason);

@@ -11,6 +11,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use crate::errno::{Errno, Result};
 use crate::process::current_address_space;
+use crate::room;
 
 /// An address in the program's memory, as a call argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -201,6 +202,8 @@ pub fn read_string_vector(from: Addr, limit: usize) -> Result<Vec<Vec<u8>>> {
         if total > limit {
             return Err(Errno::E2BIG);
         }
+        // Copies of them are made on the way to the new program's stack.
+        room::check_for(4 * total)?;
         strings.push(text);
     }
     Ok(strings)

@@ -5,6 +5,8 @@
 use core::any::TypeId;
 use core::sync::atomic::{AtomicU32, Ordering::*};
 
+use casemate_abi::ExceptionFrame;
+
 use crate::context::UserContext;
 use crate::parking::Patience;
 
@@ -86,6 +88,11 @@ pub struct ThreadArea {
     pub(crate) local: *const (),
     pub(crate) local_type: Option<TypeId>,
     pub(crate) patience: Patience,
+    /// What the thread is to the program, and the program's system call that it serves, plus 1. For reports.
+    pub(crate) thread_id: u32,
+    pub(crate) program_call: u64,
+    /// A fault of the library OS itself, on its way to the report.
+    pub(crate) fault: Option<ExceptionFrame>,
 }
 
 const _: () = {
@@ -137,6 +144,9 @@ impl ThreadArea {
             local: core::ptr::null(),
             local_type: None,
             patience: Patience::new(),
+            thread_id: 0,
+            program_call: 0,
+            fault: None,
         }
     }
 }

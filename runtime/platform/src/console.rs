@@ -1,10 +1,11 @@
 //! Diagnostics to the host's standard error, and the end of the run when something is beyond repair.
 
 use core::fmt::{self, Write};
-use core::sync::atomic::{AtomicBool, AtomicU8, Ordering::*};
+use core::sync::atomic::{AtomicU8, AtomicU64, Ordering::*};
 
 use casemate_abi::{ExceptionFrame, HostCall};
 
+use crate::sync::Once;
 use crate::{area, host};
 
 /// Severity of a message.
@@ -88,37 +89,81 @@ macro_rules! log {
     };
 }
 
-/// Ends the run with a message; exit status 70.
+/// Exit status of a run that the library OS ended for a reason of its own (EX_SOFTWARE).
+const FATAL: u8 = 70;
+
+/// Names of the program's system calls, for reports.
+static CALL_NAMES: Once<fn(u64) -> Option<&'static str>> = Once::new();
+
+/// Says how the program's system calls are called, for reports.
+pub fn set_call_names(names: fn(u64) -> Option<&'static str>) {
+    let _ = CALL_NAMES.set(names);
+}
+
+/// What the calling thread is at.
+struct Work;
+
+impl fmt::Display for Work {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        if !area::is_ready() {
+            return f.write_str("before the start");
+        }
+        // SAFETY: the area is this thread's.
+        let (thread, call) = unsafe { ((*area::current()).thread_id, (*area::current()).program_call) };
+        write!(f, "thread {thread}, system call ")?;
+        match call.checked_sub(1).map(|number| (number, CALL_NAMES.get().and_then(|names| names(number)))) {
+            None => f.write_str("none")?,
+            Some((_, Some(name))) => f.write_str(name)?,
+            Some((number, None)) => write!(f, "{number}")?,
+        }
+        write!(f, ", host call {}", host::current_call().map_or("none", HostCall::name))
+    }
+}
+
+/// Prints the one report of a run, and ends it.
+fn end(arguments: fmt::Arguments) -> ! {
+    /// The area of the thread that reports, or 1.
+    static REPORTER: AtomicU64 = AtomicU64::new(0);
+    let own = if area::is_ready() { area::current() as u64 } else { 1 };
+    match REPORTER.compare_exchange(0, own, SeqCst, SeqCst) {
+        Ok(_) => write_line(format_args!("casemate: fatal: {arguments}")),
+        // A host that makes the reporting itself fault must not have it nest without end.
+        Err(first) if first == own => {}
+        // Another thread is about to end the run.
+        Err(_) => loop {
+            core::hint::spin_loop();
+        },
+    }
+    host::exit(FATAL, 0)
+}
+
+/// Ends the run with a message.
 pub fn fatal(message: &str) -> ! {
-    write_line(format_args!("casemate: fatal: {message}"));
-    host::exit(70, 0)
+    end(format_args!("{message}"))
 }
 
 /// The processor finds no page where the host says that there is one.
 pub(crate) fn fatal_page(address: u64) -> ! {
-    write_line(format_args!(
-        "casemate: fatal: the host says that the page at {address:#x} is there, and it is not"
-    ));
-    host::exit(70, 0)
+    end(format_args!("the host says that the page at {address:#x} is there, and it is not"))
 }
 
-/// A fault inside the library OS: one report, then the end. The program's data is not printed.
-pub(crate) fn fatal_exception(frame: &ExceptionFrame) -> ! {
-    // One report: a host that makes the reporting itself fault must not have it nest without end.
-    static REPORTED: AtomicBool = AtomicBool::new(false);
-    if REPORTED.swap(true, Relaxed) {
-        host::exit(70, 0)
+/// Ends the run because the library OS's own code met what it does not expect.
+pub fn fatal_panic(info: &core::panic::PanicInfo) -> ! {
+    match info.location() {
+        Some(at) => end(format_args!("panic in the library OS at {at}, {Work}: {}", info.message())),
+        None => end(format_args!("panic in the library OS, {Work}: {}", info.message())),
     }
-    write_line(format_args!(
-        "casemate: fatal: fault in the library OS: vector {} error {:#x} at rip {:#x} (image+{:#x}), address {:#x}, rsp {:#x}, thread area {:p}, host call {}",
+}
+
+/// Ends the run because of a fault in the library OS. The program's data is not printed.
+pub(crate) fn fatal_exception(frame: &ExceptionFrame) -> ! {
+    end(format_args!(
+        "fault in the library OS: vector {} error {:#x} at rip {:#x} (image+{:#x}), address {:#x}, rsp {:#x}, {Work}",
         frame.vector,
         frame.error_code,
         frame.rip,
         frame.rip.wrapping_sub(crate::start::image_base()),
         frame.address,
         frame.rsp,
-        area::current(),
-        host::current_call().map_or("none", HostCall::name),
-    ));
-    host::exit(70, 0)
+    ))
 }

@@ -4,7 +4,6 @@
 //! the thread's exception stack, with what was interrupted in the SSA. Only what the SSA records as an exception is one; for all
 //! else that the host may say, it was an interrupt.
 
-use core::cell::UnsafeCell;
 use core::sync::atomic::Ordering::*;
 
 use casemate_abi::{ExceptionFrame, VECTOR_INTERRUPT, VECTOR_SYSCALL};
@@ -57,32 +56,22 @@ pub(crate) extern "C" fn stage(area: *mut ThreadArea) {
     unsafe { gpr.write(saved) };
 }
 
-/// What is known of the fault that ends the run, for the report.
-static FATAL: FatalFrame = FatalFrame(UnsafeCell::new(None));
-
-struct FatalFrame(UnsafeCell<Option<ExceptionFrame>>);
-
-// SAFETY: written by the one thread that faulted, and read by it; a second thread that faults at the same time spoils a
-// report, in memory that holds integers only.
-unsafe impl Sync for FatalFrame {}
-
 /// The end of a thread that faulted in the library OS, back on its ordinary stack (casemate_fatal_resume).
 pub(crate) extern "C" fn report_fatal() -> ! {
-    // SAFETY: see `FatalFrame`.
-    match unsafe { *FATAL.0.get() } {
+    // SAFETY: the area is this thread's; `fail` wrote the frame before it came here.
+    match unsafe { (*area::current()).fault } {
         Some(frame) => crate::console::fatal_exception(&frame),
         None => crate::console::fatal("a fault in the library OS"),
     }
 }
 
 /// A fault of the library OS itself: nothing can go on after it.
-fn fail(area: &ThreadArea, frame: &mut ExceptionFrame) {
+fn fail(area: &mut ThreadArea, frame: &mut ExceptionFrame) {
     if !crate::host::leaves_by_gate() {
         crate::console::fatal_exception(frame);
     }
     // The host call that reports it cannot be made from the exception stage: CSSA is 1 here.
-    // SAFETY: see `FatalFrame`.
-    unsafe { *FATAL.0.get() = Some(*frame) };
+    area.fault = Some(*frame);
     area.in_user.store(0, SeqCst);
     frame.rip = crate::gate::fatal_address();
     frame.rsp = area.stack_top;

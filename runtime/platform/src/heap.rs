@@ -7,10 +7,15 @@ use casemate_freestanding::heap::{Heap, Source};
 
 use crate::sync::{Mutex, RawMutex};
 
+static BASE: AtomicU64 = AtomicU64::new(0);
 static NEXT: AtomicU64 = AtomicU64::new(0);
 static END: AtomicU64 = AtomicU64::new(0);
 /// One past the last address that exists.
 static COMMITTED: AtomicU64 = AtomicU64::new(0);
+/// Bytes in use, about.
+static USED: AtomicU64 = AtomicU64::new(0);
+/// The host did not give the last pages that were asked for.
+static REFUSED: AtomicBool = AtomicBool::new(false);
 /// Held while pages are added at [`COMMITTED`].
 static GROWING: Mutex<()> = Mutex::new(());
 /// What is taken must be cleared: the pages were never measured.
@@ -21,15 +26,28 @@ const GROWTH: u64 = 1 << 20;
 
 /// Gives the heap its range, of which `committed` bytes exist; called once at start, before the first allocation.
 pub(crate) fn set_range(base: u64, size: u64, committed: u64, clear: bool) {
+    BASE.store(base, Relaxed);
     NEXT.store(base, Relaxed);
     END.store(base + size, Relaxed);
     COMMITTED.store(base + committed, Relaxed);
     CLEAR.store(clear, Relaxed);
 }
 
-/// Bytes taken from the range so far.
-pub fn used(base: u64) -> u64 {
-    NEXT.load(Relaxed) - base
+/// Bytes of the whole heap.
+pub fn size() -> u64 {
+    END.load(Relaxed) - BASE.load(Relaxed)
+}
+
+/// Bytes that can still be had, about: of the whole heap, or of what exists of it when the host gives no more.
+pub fn left() -> u64 {
+    let end = if REFUSED.load(Relaxed) { COMMITTED.load(Relaxed) } else { END.load(Relaxed) };
+    (end - BASE.load(Relaxed)).saturating_sub(USED.load(Relaxed))
+}
+
+/// Makes some pages beyond those in use exist, so that it is known whether the host gives more before they are needed.
+pub fn make_ready() {
+    let end = END.load(Relaxed);
+    let _ = commit(NEXT.load(Relaxed).saturating_add(GROWTH).min(end), end);
 }
 
 /// Takes `size` bytes (a multiple of the page size) off the range for good; None when it is used up.
@@ -46,14 +64,16 @@ pub(crate) fn take(size: u64) -> Option<u64> {
     Some(start)
 }
 
-/// Makes the heap exist up to `until`. The host calls are made under the allocator's lock, which nothing that they do takes.
+/// Makes the heap exist up to `until`. The host calls may be made under the allocator's lock, which nothing that they do takes.
 fn commit(until: u64, end: u64) -> Option<()> {
     while COMMITTED.load(Acquire) < until {
         let _growing = GROWING.lock();
         let committed = COMMITTED.load(Acquire);
         if committed < until {
             let grown = until.max(committed + GROWTH).min(end);
-            crate::pages::add_private(committed, grown - committed).ok()?;
+            let added = crate::pages::add_private(committed, grown - committed);
+            REFUSED.store(added.is_err(), Relaxed);
+            added.ok()?;
             COMMITTED.store(grown, Release);
         }
     }
@@ -69,6 +89,10 @@ unsafe impl Source for Pages {
 
     fn take(size: usize) -> Option<usize> {
         take(size as u64).map(|address| address as usize)
+    }
+
+    fn note(used: usize) {
+        USED.store(used as u64, Relaxed);
     }
 }
 

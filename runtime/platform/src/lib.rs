@@ -21,6 +21,8 @@ mod enclu;
 pub mod entry;
 mod exception;
 pub mod extended_state;
+#[cfg(feature = "faults")]
+pub mod faults;
 mod gate;
 pub mod heap;
 pub mod host;

@@ -341,6 +341,19 @@ unsafe fn clear_local(area: *mut ThreadArea) {
     }
 }
 
+/// Says which thread of the program the calling one is, for reports.
+pub fn set_id(id: u32) {
+    // SAFETY: the area is this thread's.
+    unsafe { (*area::current()).thread_id = id };
+}
+
+/// Says which system call of the program the calling thread is about to serve, for reports.
+#[inline]
+pub fn note_call(number: Option<u64>) {
+    // SAFETY: the area is this thread's.
+    unsafe { (*area::current()).program_call = number.map_or(0, |number| number.saturating_add(1)) };
+}
+
 struct Local {
     value: Box<dyn Any>,
 }

@@ -29,6 +29,9 @@ pub(super) fn answer(call: HostCall, caller: &Thread, args: Args) -> i64 {
     {
         return reply;
     }
+    if has(kind::FULL) && call == PageMap {
+        return -12;
+    }
     let kinds = match call {
         PageMap | PageProtect | PageUnmap | PageDiscard | PageMove | PageConvert | PageRemove => kind::PAGES,
         ThreadCreate => kind::THREADS | kind::REPLIES,

@@ -61,6 +61,8 @@ pub mod kind {
     pub const SHOWS: u32 = 4096;
     /// The ring of exitless calls and the requests in it.
     pub const RING: u32 = 8192;
+    /// No lie: the host has no more pages.
+    pub const FULL: u32 = 16_384;
 }
 
 static ON: AtomicBool = AtomicBool::new(false);

@@ -9,9 +9,8 @@ use casemate_platform::sync::Mutex;
 
 use super::node::{Location, Node};
 use super::notify::{self, Notices};
+use crate::room;
 
-/// Nodes at which shrinking begins.
-const NODE_LIMIT: usize = 65_536;
 /// Directories looked at in one go.
 const BATCH: usize = 64;
 
@@ -47,7 +46,24 @@ pub(super) fn list(directory: &Location) {
 
 /// Gives unused names up if there are too many nodes. Call with no lock held.
 pub(super) fn shrink_if_full() {
-    if NODES.load(Relaxed) > NODE_LIMIT && !SHRINKING.swap(true, Acquire) {
+    if NODES.load(Relaxed) > room::cached_names() || room::is_short() {
+        shrink_alone();
+    }
+}
+
+/// Gives all names up that nobody uses. Call with no lock held.
+pub fn forget_names() {
+    // A bounded part of them: who is refused asks again.
+    let mut rest = DIRECTORIES.lock().len().min(64 * BATCH);
+    while rest > 0 {
+        shrink_alone();
+        rest = rest.saturating_sub(BATCH);
+    }
+}
+
+/// Only one thread shrinks at a time.
+fn shrink_alone() {
+    if !SHRINKING.swap(true, Acquire) {
         shrink();
         SHRINKING.store(false, Release);
     }

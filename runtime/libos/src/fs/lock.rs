@@ -13,6 +13,7 @@ use crate::errno::{Errno, Result};
 use crate::events::{Deadline, Events, Pollee, wait_until};
 use crate::file::{File, OpenFlags, Whence};
 use crate::process::Context;
+use crate::room;
 use crate::user_space::{self, Addr};
 
 /// Who holds a record lock.
@@ -103,6 +104,7 @@ impl FileLocks {
 
     /// F_SETLK, or with `wait` F_SETLKW: `EAGAIN`, `EDEADLK`, `ERESTARTSYS`.
     pub fn lock_record(&self, wanted: &Record, wait: bool) -> Result<()> {
+        room::check().map_err(|_| Errno::ENOLCK)?;
         let blocker = match self.try_record(wanted) {
             Ok(()) => {
                 // A shared lock where an exclusive one was may let others in.
@@ -162,6 +164,7 @@ impl FileLocks {
 
     /// flock(2) with LOCK_SH or LOCK_EX; without `wait`, `EAGAIN`.
     pub fn lock_whole(&self, description: usize, exclusive: bool, wait: bool) -> Result<()> {
+        room::check().map_err(|_| Errno::ENOLCK)?;
         if self.try_whole(description, exclusive).is_ok() {
             self.notify();
             return Ok(());

@@ -33,5 +33,6 @@ pub mod xattr;
 #[cfg(test)]
 mod tests;
 
+pub use cache::forget_names;
 pub use node::Location;
 pub use view::FsView;

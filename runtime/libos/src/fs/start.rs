@@ -24,12 +24,10 @@ use crate::errno::{Errno, Result};
 use crate::file::OpenFlags;
 use crate::io::Source;
 use crate::process::Credentials;
+use crate::room;
 use crate::stat::FileType;
 use crate::syscall::system;
 use crate::tty;
-
-/// Pages of image files kept in memory (256 MiB).
-const CACHE_PAGES: usize = 65_536;
 
 /// Builds the tree over the image, mounts what belongs there and opens the working directory in it. The message of an error is for the user.
 pub fn first_view(
@@ -38,7 +36,7 @@ pub fn first_view(
     manifest: &Manifest,
     facts: &HostFacts,
 ) -> Result<FsView, String> {
-    let image = Image::new(index, Box::new(HostStorage), CACHE_PAGES);
+    let image = Image::new(index, Box::new(HostStorage), room::cache_pages());
     let tree = Tree::new(Some(image));
     let mount = Mount::new(tree.device(), "overlay", b"overlay", false);
     let root = tree.root(0o755).map_err(|error| format!("the image's root directory: {}", error.name()))?;
@@ -333,7 +331,10 @@ mod tests {
         let file = NewInode { kind: NewKind::Regular, ..new_directory() };
         root.create(b"file", &file).unwrap();
         assert_eq!(mount_tmpfs(&root, b"/file/x", b"tmpfs"), Err(Errno::ENOTDIR));
-        assert_eq!(working_directory(&root, &Credentials::new(0, 0, Vec::new()), b"/file").err(), Some(Errno::ENOTDIR));
+        assert_eq!(
+            working_directory(&root, &Credentials::new(0, 0, Vec::new()), b"/file").err(),
+            Some(Errno::ENOTDIR)
+        );
         assert_eq!(
             working_directory(&root, &Credentials::new(0, 0, Vec::new()), b"/srv/app").unwrap().path_text(),
             b"/srv/app"

@@ -15,6 +15,7 @@ use casemate_platform::user;
 
 use super::arena::{Arena, SYSTEM};
 use super::fault::CLUSTER_MAXIMUM;
+use super::map::{MapRequest, Placement};
 use super::pages::{EnclavePages, Pages};
 use super::rewrite::Trampoline;
 use super::span::{PAGE, Span, SpanSet};
@@ -26,6 +27,8 @@ use crate::user_space::Access;
 
 /// Distance kept below the stack (stack_guard_gap).
 const STACK_GUARD: u64 = 1 << 20;
+/// Most that a stack can grow by, when RLIMIT_STACK is raised.
+const STACK_ROOM: u64 = 64 << 20;
 
 /// The heap that brk(2) moves the end of.
 #[derive(Clone, Copy, Debug, Default)]
@@ -48,6 +51,8 @@ pub(super) struct State {
     /// By first address.
     pub(super) trampolines: BTreeMap<u64, Arc<Trampoline>>,
     pub(super) heap: Heap,
+    /// The stack does not grow below this.
+    pub(super) stack_floor: u64,
     /// Mappings are searched below this.
     pub(super) search_top: u64,
     /// Files are brought in beyond what is touched only when something is (mlockall MCL_FUTURE).
@@ -127,16 +132,38 @@ impl AddressSpace {
         self.handle_fault(address, access) == super::FaultOutcome::Resolved
     }
 
-    /// Keeps `length` bytes below `start` free of mappings, and new mappings below them: the stack's guard.
+    /// Keeps room below `start`, where the stack begins, for it to grow and for a guard; new mappings come to lie below that.
     pub fn guard_below(&self, start: u64) {
         let _change = self.change.lock();
-        let floor = self.bounds().start;
-        let span = Span::new(start.saturating_sub(STACK_GUARD).max(floor), start);
-        if self.arena.claim_free(self.id, span) {
-            let mut state = self.state.lock();
-            state.reserved.insert(span);
-            state.search_top = state.search_top.min(span.start);
+        let bounds = self.bounds();
+        let room = STACK_ROOM.min(bounds.len() / 64 / PAGE * PAGE);
+        self.state.lock().stack_floor = start;
+        for distance in [room + STACK_GUARD, STACK_GUARD] {
+            let span = Span::new(start.saturating_sub(distance).max(bounds.start), start);
+            if self.arena.claim_free(self.id, span) {
+                let mut state = self.state.lock();
+                state.reserved.insert(span);
+                state.search_top = state.search_top.min(span.start);
+                state.stack_floor = span.start.saturating_add(STACK_GUARD);
+                return;
+            }
         }
+    }
+
+    /// Lets the first thread's stack be `limit` bytes long, as far as there is room; it does not become shorter.
+    pub fn grow_stack(&self, limit: u64) {
+        let request = {
+            let state = self.state.lock();
+            let mut parts = state.vmas.iter().filter(|vma| vma.name == Name::Stack);
+            let Some(lowest) = parts.next() else { return };
+            let top = parts.next_back().unwrap_or(lowest).span.end;
+            let start = top.saturating_sub(limit).next_multiple_of(PAGE).max(state.stack_floor);
+            let length = lowest.span.start.saturating_sub(start);
+            let placement = Placement::FixedNoReplace(start);
+            MapRequest { name: Name::Stack, ..MapRequest::anonymous(placement, length, lowest.protection) }
+        };
+        // Where the program put something of its own there, the stack stays as it is.
+        let _ = self.map(request);
     }
 
     /// Writes bytes, whoever's address space is current: a loader's way to fill a program's memory. `EFAULT`.

@@ -53,6 +53,18 @@ pub struct MemoryTotals {
 }
 
 impl AddressSpace {
+    /// Bytes in `span` that would count as data if they were writable, and do not yet.
+    pub fn data_to_be(&self, span: Span) -> u64 {
+        let state = self.state.lock();
+        let counts = |vma: &&Vma| !vma.shared && !vma.protection.write && vma.name != Name::Stack;
+        state.vmas.overlapping(span).filter(counts).map(|vma| vma.span.meet(span).len()).sum()
+    }
+
+    /// How many mappings there are.
+    pub fn mapping_count(&self) -> usize {
+        self.state.lock().vmas.len()
+    }
+
     /// All mappings, ascending.
     pub fn describe(&self) -> Vec<MapEntry> {
         // Files are asked for their names with the lock released.

@@ -1,7 +1,6 @@
 //! Page faults: contents of file mappings come in when they are first touched, in clusters.
 
 use alloc::sync::Arc;
-use alloc::vec;
 
 use casemate_platform::pages::{Change, Protection};
 
@@ -12,6 +11,7 @@ use super::span::{Span, page_up};
 use super::vma::{Backing, Vma};
 use crate::errno::{Errno, Result};
 use crate::file::Mappable;
+use crate::room;
 use crate::user_space::Access;
 
 /// Smallest cluster.
@@ -226,7 +226,7 @@ impl AddressSpace {
             part = settled;
         }
         let offset = missing.offset + (part.start - missing.gap.start);
-        let mut bytes = vec![0; part.len() as usize];
+        let Ok(mut bytes) = room::buffer(part.len() as usize) else { return Repair::NoMemory };
         match missing.file.read_pages(offset, &mut bytes) {
             Ok(()) => {}
             Err(Errno::ENOMEM) => return Repair::NoMemory,
@@ -296,6 +296,10 @@ impl AddressSpace {
     }
 
     fn make_dirty(&self, file: &Arc<dyn Mappable>, offset: u64, page: Span) -> Repair {
+        // As on a tmpfs, what would not fit into the file cannot be stored.
+        if file.promise(offset).is_err() {
+            return BUS_ERROR;
+        }
         let turn = file.coherence().map(|coherence| (coherence.mapped(), coherence.enter()));
         if let Some((2.., turn)) = &turn {
             let contents = |offset: u64, to: &mut [u8]| file.read_pages(offset, to);

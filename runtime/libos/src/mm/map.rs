@@ -15,6 +15,7 @@ use super::vma::{Backing, Name, Vma};
 use crate::errno::{Errno, Result};
 use crate::events::SleepGuard;
 use crate::file::Mappable;
+use crate::room;
 
 /// File mappings with at most this many bytes of contents are brought in when they are made.
 const EAGER_LIMIT: u64 = 64 * 1024;
@@ -471,7 +472,7 @@ fn eager_contents(request: &MapRequest, length: u64) -> Result<Option<Vec<u8>>> 
     if request.shared || file.coherence().is_some_and(|coherence| coherence.shared() > 0) {
         return Ok(None);
     }
-    let mut bytes = vec![0; contents as usize];
+    let mut bytes = room::buffer(contents as usize)?;
     // A file that cannot be read can be mapped; touching it is SIGBUS.
     Ok(file.read_pages(*offset, &mut bytes).is_ok().then_some(bytes))
 }

@@ -7,7 +7,6 @@
 
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
-use alloc::vec;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, Ordering::*};
 
@@ -20,6 +19,7 @@ use super::span::{PAGE, Span};
 use super::vma::Vma;
 use crate::errno::Result;
 use crate::file::Mappable;
+use crate::room;
 
 /// How far a stub may be from its site: 2 GiB less what both may be long.
 const REACH: u64 = (1 << 31) - (1 << 20);
@@ -316,7 +316,7 @@ impl AddressSpace {
     ) -> Result<()> {
         let parts: Vec<Span> = self.state.lock().present.within(code).collect();
         for part in parts.into_iter().flat_map(|part| part.chunks(REWRITTEN_AT_ONCE)) {
-            let mut bytes = vec![0; part.len() as usize];
+            let mut bytes = room::buffer(part.len() as usize)?;
             self.pages.protect(part, Protection::READ_WRITE)?;
             self.pages.read(part.start, &mut bytes)?;
             // The program may have changed the code (relocations): what is in memory counts.

@@ -16,6 +16,7 @@ use super::span::{PAGE, Span, page_up};
 use crate::errno::{Errno, Result};
 use crate::events::SleepGuard;
 use crate::file::Mappable;
+use crate::room;
 
 /// Most bytes copied at a time.
 const CHUNK: u64 = 1 << 20;
@@ -140,15 +141,18 @@ impl AddressSpace {
             let state = self.state.lock();
             let run = state.dirty.within(span).next()?;
             let vma = state.vmas.find(run.start)?.clone();
-            let part = Span::new(run.start, run.end.min(vma.span.end).min(run.start + CHUNK));
-            (part, vma)
+            (Span::new(run.start, run.end.min(vma.span.end).min(run.start + CHUNK)), vma)
+        };
+        // One page at a time where there is no room for more.
+        let (part, mut bytes) = match room::buffer(part.len() as usize) {
+            Ok(bytes) => (part, bytes),
+            Err(_) => (Span::page(part.start), vec![0; PAGE as usize]),
         };
         let file = vma.file()?.0.clone();
         if file.identity() != identity {
             // Somebody put another mapping there: that is in the hands of another turn.
             return Some((part.end, None));
         }
-        let mut bytes = vec![0; part.len() as usize];
         // Clean first: a write during the copy faults, waits for this change, and marks its page again. Where the host does not let
         // it, the page stays dirty, and is written back as it is.
         let cleaned = self.pages.protect(part, Protection { read: true, ..vma.clean_protection() }).is_ok();

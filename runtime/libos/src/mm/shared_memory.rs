@@ -62,6 +62,10 @@ impl Mappable for SharedMemory {
         self.object.content.write_back(offset, bytes)
     }
 
+    fn promise(&self, offset: u64) -> Result<()> {
+        self.object.content.promise(offset)
+    }
+
     fn another(&self) -> Option<Arc<dyn Mappable>> {
         Some(Self::hold(self.object.clone(), false))
     }

@@ -5,7 +5,7 @@ use core::cell::RefCell;
 
 use casemate_platform::console::{self, Level};
 use casemate_platform::context::{Exception, Trap, UserContext};
-use casemate_platform::log;
+use casemate_platform::{log, thread};
 
 use super::exit::{begin_exit, leave};
 use super::{Context, ExitState, Thread, set_current_thread};
@@ -15,31 +15,39 @@ use crate::signal::{self, Next, Signal};
 use crate::syscall;
 use crate::user_space::Access;
 
-/// Runs `thread` from `registers` on until it ends. Called on the enclave thread that is to be it.
-pub fn run(thread: &Arc<Thread>, registers: UserContext) {
-    set_current_thread(thread.clone());
-    thread.cpu.wake();
-    thread.enter_stage();
-    thread.barrier.wake();
+/// Runs thread `own` from `registers` on until it ends. Called on the enclave thread that is to be it.
+pub fn run(own: &Arc<Thread>, registers: UserContext) {
+    set_current_thread(own.clone());
+    thread::set_id(own.tid());
+    own.cpu.wake();
+    own.enter_stage();
+    own.barrier.wake();
     let registers = RefCell::new(registers);
     let recent = RefCell::default();
-    let context = Context { thread, registers: &registers, recent: &recent };
+    let context = Context { thread: own, registers: &registers, recent: &recent };
     let mut in_vain = InVain::default();
-    while !thread.must_end() {
+    while !own.must_end() {
         let trap = registers.borrow_mut().run();
         match trap {
-            Trap::Syscall => serve_call(&context),
-            Trap::Exception(exception) => serve_exception(&context, exception, &mut in_vain),
+            Trap::Syscall => {
+                thread::note_call(Some(registers.borrow().regs.rax));
+                serve_call(&context);
+            }
+            Trap::Exception(exception) => {
+                thread::note_call(None);
+                serve_exception(&context, exception, &mut in_vain);
+            }
             Trap::Interrupt => {
-                thread.barrier.pass();
+                thread::note_call(None);
+                own.barrier.pass();
                 signal::attend(&context, None);
-                thread.offer_stage();
+                own.offer_stage();
             }
         }
     }
     leave(&context);
-    thread.barrier.sleep();
-    thread.leave_stage();
+    own.barrier.sleep();
+    own.leave_stage();
 }
 
 /// Serves one system call, however often it is cut short, and signals after it.

@@ -73,6 +73,7 @@ impl Thread {
     /// After execve(2) the one thread left has its process's id.
     pub fn become_first(&self) {
         self.tid.store(self.process.pid, Relaxed);
+        thread::set_id(self.process.pid);
     }
 
     /// Its process.

@@ -12,6 +12,7 @@ use crate::events::{Deadline, Events};
 use crate::file::File;
 use crate::ipc::epoll::{Epoll, Interest, Manner};
 use crate::process::{Context, Fd};
+use crate::room;
 use crate::user_space::{self, Addr};
 
 /// sizeof(struct epoll_event), which is packed.
@@ -64,7 +65,7 @@ pub fn sys_epoll_ctl(ctx: &Context, epoll: Fd, operation: u32, fd: Fd, event: Ad
     }
     interest.manner -= Manner::WAKE_UP;
     match operation {
-        raw::EPOLL_CTL_ADD => watcher.add(fd.0, &file, interest)?,
+        raw::EPOLL_CTL_ADD => room::check().and_then(|()| watcher.add(fd.0, &file, interest))?,
         raw::EPOLL_CTL_MOD => watcher.modify(fd.0, &file, interest)?,
         raw::EPOLL_CTL_DEL => watcher.remove(fd.0, &file)?,
         _ => return Err(Errno::EINVAL),

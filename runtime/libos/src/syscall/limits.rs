@@ -30,6 +30,9 @@ pub fn sys_prlimit64(ctx: &Context, pid: i32, resource: u32, new: Addr, old: Add
         if resource == Resource::OpenFiles {
             process.files().set_limit(soft);
         }
+        if resource == Resource::Stack {
+            process.address_space().grow_stack(soft);
+        }
     }
     if !old.is_null() {
         user_space::write(old, &[soft, hard])?;

@@ -5,7 +5,9 @@ use linux_raw_sys::general as raw;
 
 use crate::errno::{Errno, Result};
 use crate::mm::{AddressSpace, Advice, MapRequest, PAGE, Placement, RemapRequest, Span, page_up};
+use crate::process::limits::UNLIMITED;
 use crate::process::{Context, Fd, Resource};
+use crate::room;
 use crate::user_space::{self, Access, Addr};
 
 const PROT_KNOWN: u64 = (raw::PROT_READ | raw::PROT_WRITE | raw::PROT_EXEC | raw::PROT_SEM) as u64;
@@ -120,7 +122,7 @@ fn placement(address: u64, flags: u32) -> Placement {
 fn check_limits(ctx: &Context, length: u64, data: bool) -> Result<()> {
     let limits = &ctx.process().limits;
     let (space_limit, data_limit) = (limits.get(Resource::AddressSpace).0, limits.get(Resource::Data).0);
-    if space_limit == u64::MAX && data_limit == u64::MAX {
+    if space_limit == UNLIMITED && data_limit == UNLIMITED {
         return Ok(());
     }
     let totals = ctx.process().address_space().totals();
@@ -188,7 +190,16 @@ pub fn sys_mprotect(ctx: &Context, address: Addr, length: u64, prot: u64) -> Res
         length = length.saturating_add(start - first);
         start = first;
     }
-    space.protect(start, length, protection(prot))?;
+    let protection = protection(prot);
+    let limit = ctx.process().limits.get(Resource::Data).0;
+    if protection.write && limit != UNLIMITED {
+        let span = page_up(length).and_then(|length| Span::sized(start, length)).ok_or(Errno::ENOMEM)?;
+        let more = space.data_to_be(span);
+        if more > 0 && space.totals().data.saturating_add(more) > limit {
+            return Err(Errno::ENOMEM);
+        }
+    }
+    space.protect(start, length, protection)?;
     Ok(0)
 }
 
@@ -215,7 +226,7 @@ pub fn sys_brk(ctx: &Context, address: Addr) -> Result<usize> {
     let space = ctx.process().address_space();
     let now = space.brk(0);
     let growth = address.0.saturating_sub(now);
-    if growth > 0 && check_limits(ctx, growth, true).is_err() {
+    if growth > 0 && (room::check().is_err() || check_limits(ctx, growth, true).is_err()) {
         return Ok(now as usize);
     }
     Ok(space.brk(address.0) as usize)

@@ -12,6 +12,7 @@ use crate::io::{SEGMENT_MAXIMUM, Sink, Source, read_segments};
 use crate::net::control::{self, ControlMessage, HEADER as CONTROL_HEADER};
 use crate::net::{ADDRESS_LIMIT, Incoming, Outgoing, as_socket, message};
 use crate::process::{Context, Fd};
+use crate::room;
 use crate::user_space::{self, Addr};
 
 const SCM_RIGHTS: u32 = 1;
@@ -115,7 +116,7 @@ fn read_control(ctx: &Context, header: &Header) -> Result<Given> {
     if header.control_length > CONTROL_LIMIT {
         return Err(Errno::ENOBUFS);
     }
-    let mut control = alloc::vec![0; header.control_length];
+    let mut control = room::buffer(header.control_length)?;
     user_space::copy_in(&mut control, header.control)?;
     let files = ctx.process().files();
     for message in control::parse(&control).ok_or(Errno::EINVAL)? {

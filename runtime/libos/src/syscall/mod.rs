@@ -63,6 +63,8 @@ static REPORTED: [AtomicU64; 8] = [const { AtomicU64::new(0) }; 8];
 #[inline]
 pub fn serve(context: &Context) -> Result<usize> {
     let number = context.registers.borrow().regs.rax;
+    #[cfg(feature = "faults")]
+    crate::faults::provoke(number);
     if trace::is_enabled() {
         return trace::traced(context, number);
     }

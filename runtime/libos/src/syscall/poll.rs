@@ -8,6 +8,7 @@ use crate::errno::{Errno, Result};
 use crate::events::{Deadline, Events, Watched, wait_for_any};
 use crate::file::OpenFlags;
 use crate::process::{Context, Fd, Resource};
+use crate::room;
 use crate::user_space::{self, Addr};
 
 /// A time-out argument: how long, and where what is left of it goes.
@@ -86,7 +87,7 @@ fn poll(ctx: &Context, entries: Addr, count: u32, deadline: Deadline) -> Result<
     if count as u64 > ctx.process().limits.get(Resource::OpenFiles).0 {
         return Err(Errno::EINVAL);
     }
-    let mut bytes = alloc::vec![0; count as usize * 8];
+    let mut bytes = room::buffer(count as usize * 8)?;
     user_space::copy_in(&mut bytes, entries)?;
     let files = ctx.process().files();
     let mut invalid = 0;
@@ -98,7 +99,9 @@ fn poll(ctx: &Context, entries: Addr, count: u32, deadline: Deadline) -> Result<
         invalid += missing as usize;
         Watched { file: found, wanted, found: if missing { Events::INVALID } else { Events::empty() } }
     };
-    let mut watched: Vec<Watched> = bytes.chunks_exact(8).map(watch).collect();
+    let mut watched: Vec<Watched> = Vec::new();
+    watched.try_reserve_exact(count as usize).map_err(|_| Errno::ENOMEM)?;
+    watched.extend(bytes.chunks_exact(8).map(watch));
     let deadline = if invalid > 0 { Deadline(Some(0)) } else { deadline };
     let ready = match wait_for_any(&mut watched, deadline) {
         Ok(ready) => ready,

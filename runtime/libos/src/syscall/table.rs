@@ -15,6 +15,7 @@ use super::{
 };
 use crate::errno::Errno;
 use crate::process::{Context, Fd};
+use crate::room;
 use crate::user_space::Addr;
 
 /// How complete a call is.
@@ -37,8 +38,14 @@ macro_rules! state {
 
 macro_rules! syscalls {
     ($($number:literal $name:ident($($argument:ident: $kind:ty),*) = $handler:path [$($state:tt)*])*) => {
-        /// Calls the handler of system call `number`; `ENOSYS` when there is none.
+        /// Calls the handler of system call `number`; `ENOSYS` when there is none, `ENOMEM` when it would make something and the library
+        /// OS has no room for it.
         pub fn dispatch(context: &Context, number: u64) -> Packed {
+            if room::is_maker(number)
+                && let Err(error) = room::check()
+            {
+                return Packed::from(Err(error));
+            }
             match number {
                 $($number => {
                     #[allow(unused_mut, unused_variables)]

@@ -1,6 +1,5 @@
 //! Extended attributes: set, get, list, remove, by path, by path without following a link, and by descriptor.
 
-use alloc::vec;
 use alloc::vec::Vec;
 
 use linux_raw_sys::general as raw;
@@ -14,6 +13,7 @@ use crate::fs::notify::{self, Mask};
 use crate::fs::resolve::{self, WORKING_DIRECTORY, credentials};
 use crate::fs::xattr::{self, NAME_LIMIT, VALUE_LIMIT};
 use crate::process::{Context, Fd};
+use crate::room;
 use crate::user_space::{self, Addr, read_path, read_string};
 
 /// What a call names: a path or a descriptor.
@@ -53,7 +53,7 @@ fn set(ctx: &Context, object: Object, name: Addr, value: Addr, size: usize, flag
     if size > VALUE_LIMIT {
         return Err(Errno::E2BIG);
     }
-    let mut bytes = vec![0; size];
+    let mut bytes = room::buffer(size)?;
     user_space::copy_in(&mut bytes, value)?;
     let place = object.place(ctx)?;
     xattr::check(&place, &credentials(ctx), &name, true)?;

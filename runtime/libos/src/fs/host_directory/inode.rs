@@ -19,6 +19,7 @@ use crate::fs::inode::{AttributeChange, Inode, NewInode, NewKind};
 use crate::fs::lock::FileLocks;
 use crate::fs::notify::Watchers;
 use crate::fs::statfs::FsStatistics;
+use crate::room;
 use crate::stat::{FileType, Stat, Timestamp};
 
 /// V9FS_MAGIC: what directories shared into virtual machines are.
@@ -123,6 +124,7 @@ impl HostInode {
                 *self.names.lock() = names.clone();
                 return Ok(names);
             }
+            room::check()?;
             listing::parse(&records, &mut names)?;
         }
         Err(Errno::EIO)

@@ -7,6 +7,7 @@ use casemate_platform::sync::Mutex;
 use hashbrown::HashMap;
 
 use crate::fs::page::Page;
+use crate::room;
 
 const SHARDS: usize = 32;
 
@@ -64,7 +65,8 @@ impl PageCache {
             return;
         }
         let slot = Slot { key, page, used: false };
-        if shard.slots.len() < shard.capacity {
+        let grows = shard.slots.len() < shard.capacity && (shard.slots.is_empty() || !room::is_short());
+        if grows {
             let place = shard.slots.len();
             shard.slots.push(slot);
             shard.places.insert(key, place);
@@ -76,6 +78,18 @@ impl PageCache {
         shard.places.insert(key, place);
         drop(shard);
         drop(old);
+    }
+
+    /// Gives everything up.
+    pub fn clear(&self) {
+        for shard in &self.shards {
+            let (places, slots) = {
+                let mut shard = shard.lock();
+                shard.hand = 0;
+                (core::mem::take(&mut shard.places), core::mem::take(&mut shard.slots))
+            };
+            drop((places, slots));
+        }
     }
 }
 

@@ -6,11 +6,13 @@ mod file;
 mod host;
 
 use alloc::boxed::Box;
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
 
 use casemate_index::{Error, Index};
 use casemate_platform::console::Level;
 use casemate_platform::log;
+use casemate_platform::sync::Mutex;
 
 use crate::errno::Errno;
 use cache::PageCache;
@@ -29,8 +31,20 @@ pub struct Image {
 impl Image {
     /// An image of which at most `cache_pages` pages are kept in memory.
     pub fn new(index: Index, storage: Box<dyn Storage>, cache_pages: usize) -> Arc<Image> {
-        Arc::new(Image { index, storage, cache: PageCache::new(cache_pages), open: Default::default() })
+        let image =
+            Arc::new(Image { index, storage, cache: PageCache::new(cache_pages), open: Default::default() });
+        IMAGES.lock().push(Arc::downgrade(&image));
+        image
     }
+}
+
+/// All images.
+static IMAGES: Mutex<Vec<Weak<Image>>> = Mutex::new(Vec::new());
+
+/// Gives up all copies of image pages.
+pub fn forget_pages() {
+    let images: Vec<Arc<Image>> = IMAGES.lock().iter().filter_map(Weak::upgrade).collect();
+    images.iter().for_each(|image| image.cache.clear());
 }
 
 /// An index that cannot be read is an input error of the whole tree: it is logged, the call that met it fails.

@@ -7,14 +7,19 @@ use super::task::Task;
 use crate::errno::Result;
 use crate::fs::mount::split_device;
 use crate::mm::MapEntry;
+use crate::room;
 
+/// What a line, and what it is made from, may take for a moment.
+const ROOM_PER_LINE: usize = 512;
 /// Column at which names begin.
 const NAME_COLUMN: usize = 73;
 
 /// /proc/PID/maps.
 pub(super) fn maps(task: Task) -> Result<Vec<u8>> {
     let mut text = Vec::new();
-    for entry in task.process()?.address_space().describe() {
+    let space = task.process()?.address_space();
+    room::check_for(space.mapping_count() * ROOM_PER_LINE)?;
+    for entry in space.describe() {
         add_line(&mut text, &entry);
     }
     Ok(text)

@@ -9,7 +9,7 @@ use casemate_platform::sync::{RwLock, RwLockWriteGuard};
 
 use crate::errno::{Errno, Result};
 use crate::fs::image::ImageFile;
-use crate::fs::page::{PAGE_SIZE, Page};
+use crate::fs::page::{PAGE_SIZE, Page, Promise};
 use crate::fs::turn::Turn;
 use crate::io::{Sink, Source};
 use crate::mm::{self, Coherence};
@@ -35,6 +35,8 @@ struct State {
     /// How far the image's data still shows; shrinks when the file is cut.
     image_size: u64,
     written: BTreeMap<u64, Arc<Page>>,
+    /// Room for pages that are written to in shared mappings and have yet to come here.
+    promised: BTreeMap<u64, Promise>,
     /// Seals of a memfd (F_SEAL_*).
     seals: u32,
 }
@@ -74,7 +76,13 @@ impl Content {
     /// Contents of an image file, or an empty file.
     pub fn new(image: Option<Arc<ImageFile>>) -> Content {
         let size = image.as_ref().map_or(0, |image| image.size());
-        let state = State { size, image_size: size, written: BTreeMap::new(), seals: seal::SEAL };
+        let state = State {
+            size,
+            image_size: size,
+            written: BTreeMap::new(),
+            promised: BTreeMap::new(),
+            seals: seal::SEAL,
+        };
         Content {
             image,
             changed: AtomicBool::new(false),
@@ -301,20 +309,38 @@ impl Content {
         if !in_turn && self.coherence.mapped() != 0 {
             return Ok(false);
         }
+        let promise = state.promised.remove(&number);
         match state.written.get_mut(&number) {
             Some(page) => {
-                Page::change(page)?[within..within + length]
+                Page::change(page, promise)?[within..within + length]
                     .copy_from_slice(&buffer[within..within + length]);
             }
             None => {
                 let around = base.as_ref().map_or(&[0; PAGE_SIZE], |page| page.bytes());
                 buffer[..within].copy_from_slice(&around[..within]);
                 buffer[within + length..].copy_from_slice(&around[within + length..]);
-                state.written.insert(number, Page::written(buffer)?);
+                let page = match promise {
+                    Some(promise) => promise.fulfil(buffer),
+                    None => Page::written(buffer)?,
+                };
+                state.written.insert(number, page);
             }
         }
         state.size = state.size.max(offset + length as u64);
         Ok(true)
+    }
+
+    /// Makes sure that there will be room for the page at `offset` when it is written back; `ENOSPC`.
+    pub fn promise(&self, offset: u64) -> Result<()> {
+        let number = offset / PAGE;
+        // What is written already changes in place, unless somebody reads it at that moment.
+        if self.state.read().written.contains_key(&number) || self.state.read().promised.contains_key(&number)
+        {
+            return Ok(());
+        }
+        let promise = Promise::new()?;
+        self.change().promised.insert(number, promise);
+        Ok(())
     }
 
     /// Writes back bytes of a shared mapping; call in the file's turn. What lies beyond the end is dropped.
@@ -353,6 +379,7 @@ impl Content {
             self.clear(size, old.min(size.next_multiple_of(PAGE)))?;
             let mut state = self.change();
             let gone = state.written.split_off(&size.div_ceil(PAGE));
+            state.promised.split_off(&size.div_ceil(PAGE));
             state.image_size = state.image_size.min(size);
             state.size = size;
             drop(state);

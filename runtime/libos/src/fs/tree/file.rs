@@ -290,6 +290,10 @@ impl Mappable for FileMapping {
         Ok(())
     }
 
+    fn promise(&self, offset: u64) -> Result<()> {
+        self.inode.content().ok_or(Errno::EIO)?.promise(offset)
+    }
+
     fn another(&self) -> Option<Arc<dyn Mappable>> {
         Some(FileMapping::open(self.inode.clone(), self.path.clone(), self.shared, self.open.clone()))
     }

@@ -154,8 +154,11 @@ impl Epoll {
         let entry = entries.by_key.remove(&key(fd, file)).ok_or(Errno::ENOENT)?;
         let in_host = entries.by_id.remove(&entry.id).is_some();
         drop(entries);
+        let queued = entry.queued.swap(true, SeqCst);
         entry.forget();
-        self.ready.lock().retain(|other| other.id != entry.id);
+        if queued {
+            self.ready.lock().retain(|other| other.id != entry.id);
+        }
         if in_host {
             self.host_entries.fetch_sub(1, Relaxed);
             let nested = file.as_any().downcast_ref::<Epoll>().and_then(|inner| inner.host.get());

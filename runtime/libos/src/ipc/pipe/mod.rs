@@ -19,6 +19,7 @@ use crate::events::{Deadline, Events, Pollee, wait_until};
 use crate::fs::lock::FileLocks;
 use crate::fs::turn::Turn;
 use crate::io::{Sink, Source};
+use crate::room;
 use crate::stat::{FileType, Stat};
 
 const PAGE: usize = 4096;
@@ -278,7 +279,10 @@ impl Pipe {
                 }
                 (state.spare.pop(), joined)
             };
-            let mut page = page.take().unwrap_or_else(|| Box::new([0; PAGE]));
+            let mut page = match page.take() {
+                Some(page) => page,
+                None => room::check().map(|()| Box::new([0; PAGE]))?,
+            };
             let wanted = if joined { odd } else { source.remaining().min(PAGE) };
             let taken = source.take(&mut page[..wanted])?;
             let mut state = self.state.lock();

@@ -11,6 +11,7 @@ use crate::events::Events;
 use crate::io::{Sink, Source};
 use crate::ipc::raise_broken_pipe;
 use crate::net::{Incoming, Outgoing, SEQUENCED, STREAM, Ucred, message};
+use crate::room;
 
 /// Bytes of a stream that go into one message.
 const STREAM_CHUNK: usize = 32_768;
@@ -102,6 +103,7 @@ impl UnixSocket {
         files: Vec<Arc<dyn crate::file::File>>,
         flags: u32,
     ) -> Result<()> {
+        room::check()?;
         let from = self.endpoint.name();
         let credentials = Ucred::of_caller(false);
         let mut message = Some(Message { data, at: 0, files, credentials, from });
