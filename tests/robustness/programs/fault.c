@@ -12,6 +12,7 @@ static void *body(void *argument) {
 static void *look_on(void *argument) {
     (void)argument;
     for (;;) getppid();
+    return NULL;
 }
 
 int main(int argc, char **argv) {
