@@ -34,7 +34,9 @@ registers!(rax rbx rcx rdx rsi rdi rbp rsp r8 r9 r10 r11 r12 r13 r14 r15 rip rfl
 
 /// The first stage in an enclave: called by the gate with the thread area, on the exception stack, with CSSA = 1.
 pub(crate) extern "C" fn stage(area: *mut ThreadArea) {
-    let frame_end = u64::from(crate::layout::block().ssa_frame_size) * PAGE_SIZE as u64;
+    // The first thread is at its very first steps: as before the image is relocated, there is nothing to do.
+    let Some(layout) = crate::layout::adopted() else { return };
+    let frame_end = u64::from(layout.ssa_frame_size) * PAGE_SIZE as u64;
     let gpr = (area as u64 + AREA_SIZE + frame_end - size_of::<GprSgx>() as u64) as *mut GprSgx;
     // SAFETY: SSA frame 0 lies behind the area (`casemate_sgx::layout`); the processor wrote it when this thread was interrupted,
     // and nothing else touches it until ERESUME. EXINFO lies right below GPRSGX.
@@ -42,7 +44,11 @@ pub(crate) extern "C" fn stage(area: *mut ThreadArea) {
     let mut frame = frame_of(&saved);
     let info = saved.exitinfo;
     frame.vector = VECTOR_INTERRUPT;
-    if info.is_valid() {
+    if !info.is_valid() {
+        // Also of a thread that is about to begin, which `handle` does not know yet.
+        // SAFETY: the area is this thread's; the field is atomic.
+        unsafe { (*area).interrupt.store(1, SeqCst) };
+    } else {
         frame.vector = info.vector().into();
         if matches!(info.vector(), 13 | 14) {
             (frame.error_code, frame.address) = (exinfo.errcd.into(), exinfo.maddr);

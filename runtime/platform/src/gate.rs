@@ -75,7 +75,10 @@ casemate_gate_enter:
     rdgsbase r10
     cmp dword ptr gs:[{IN_CALL}], 0
     jne casemate_gate_return
-    lea rsp, [r10 - {STACK_BELOW}]
+    test r8d, r8d
+    je 5f
+    mov dword ptr gs:[{INTERRUPT}], 1
+5:  lea rsp, [r10 - {STACK_BELOW}]
     push 2
     popfq
     mov rbp, rdx

@@ -78,9 +78,14 @@ pub(crate) fn adopt() -> bool {
     true
 }
 
+/// The layout, once it is read.
+pub(crate) fn adopted() -> Option<&'static LayoutBlock> {
+    BLOCK.get()
+}
+
 /// The layout.
 pub(crate) fn block() -> &'static LayoutBlock {
-    match BLOCK.get() {
+    match adopted() {
         Some(block) => block,
         None => crate::console::fatal("the layout is not read yet"),
     }

@@ -319,6 +319,8 @@ pub(crate) fn enter_first(host_thread: u64, main: fn(Arc<ThreadHandle>)) -> i64 
         (*area).start = Box::into_raw(start).cast();
         (*area).idle.store(0, Relaxed);
         area::install(area);
+        // Of host signals that came before this nobody could be told.
+        (*area).interrupt.store(1, SeqCst);
     }
     if crate::host::leaves_by_gate() {
         run_start(area as u64);

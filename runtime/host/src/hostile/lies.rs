@@ -4,7 +4,8 @@ use core::sync::atomic::Ordering::SeqCst;
 
 use casemate_abi::{HOST_BUFFER_SIZE, HostCall};
 use linux_raw_sys::general::{
-    __NR_mmap, MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, PROT_NONE, PROT_READ, PROT_WRITE,
+    __NR_mmap, __NR_ppoll, __kernel_timespec, MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, POLLIN, POLLOUT,
+    PROT_NONE, PROT_READ, PROT_WRITE, pollfd,
 };
 
 use super::harass::strange;
@@ -31,6 +32,9 @@ pub(super) fn answer(call: HostCall, caller: &Thread, args: Args) -> i64 {
     }
     if has(kind::FULL) && call == PageMap {
         return -12;
+    }
+    if has(kind::RING | kind::REPLIES) && !is_ready(call, args[0]) {
+        return -5;
     }
     let kinds = match call {
         PageMap | PageProtect | PageUnmap | PageDiscard | PageMove | PageConvert | PageRemove => kind::PAGES,
@@ -63,6 +67,21 @@ pub(super) fn answer(call: HostCall, caller: &Thread, args: Args) -> i64 {
         PathOpen | SocketOpen | SocketAccept | EpollOpen => descriptor(call, caller, args),
         _ => other(call, caller, args),
     }
+}
+
+/// Whether a read or write of a descriptor can go on within two seconds. Where the answer to one call may reach another, the descriptor may be any, and what
+/// waits for it would wait for ever.
+fn is_ready(call: HostCall, fd: u64) -> bool {
+    let events = match call {
+        HostCall::FdRead => POLLIN,
+        HostCall::FdWrite => POLLOUT,
+        _ => return true,
+    };
+    let mut entry = pollfd { fd: fd as i32, events: events as i16, revents: 0 };
+    let mut time = __kernel_timespec { tv_sec: 2, tv_nsec: 0 };
+    // SAFETY: the kernel reads and writes the two local structures.
+    let found = unsafe { sys::call(__NR_ppoll, [&raw mut entry as u64, 1, &raw mut time as u64, 0, 8]) };
+    found != Ok(0)
 }
 
 fn other(call: HostCall, caller: &Thread, args: Args) -> i64 {
@@ -129,14 +148,16 @@ fn descriptor(call: HostCall, caller: &Thread, args: Args) -> i64 {
     }
 }
 
-/// Errors without the deed and after it, strange successes, and success without the deed.
+/// Errors without the deed and after it, strange successes, and, where the enclave finds out, success without the deed.
 fn page(call: HostCall, caller: &Thread, args: Args) -> i64 {
     let wrong = [-12, -22, -1, 1, 4096, i64::MAX, i64::MIN];
-    if below(2) == 0 {
+    // Without EDMM, pages that are there although the host says that they are not are contents of the host's own: `SHOWS`.
+    let shows = !run::is_dynamic() && matches!(call, HostCall::PageMap | HostCall::PageMove);
+    if below(2) == 0 && !shows {
         honest(call, caller, args);
         return pick(&wrong);
     }
-    if below(4) == 0 { 0 } else { pick(&wrong) }
+    if run::is_dynamic() && below(4) == 0 { 0 } else { pick(&wrong) }
 }
 
 fn create_thread(caller: &Thread, args: Args) -> i64 {

@@ -3,6 +3,8 @@
 //! as no thread is in enclave mode (SDM 38.4). The signal handler then does to the interrupted registers what the leaf in EAX does,
 //! through the software device.
 //!
+//! In ordinary runs this serves an enclave that has not yet read what stands for the instruction, and programs that execute it.
+//!
 //! Entries, asynchronous exits and their ends are as on hardware: ENCLU[EENTER] here, the handler's return to the asynchronous
 //! exit pointer, ENCLU[ERESUME] there. One page an EACCEPT, and some microseconds for each leaf: for conformance tests.
 
@@ -96,9 +98,10 @@ pub(super) unsafe fn enter(entry: &Entry) -> Exit {
 /// Vectors of #UD, #GP and #PF.
 const FAULTS: [u64; 3] = [6, 13, 14];
 
-/// Whether the thread was interrupted by an ENCLU that is to be carried out: in the enclave, or the loader's own.
+/// Whether the thread was interrupted by an ENCLU that is to be carried out: in the enclave, or the loader's own. The enclave executes
+/// it in ordinary runs, too, before it has read which code stands for it: when it refuses to start, or is interrupted so early.
 pub fn is_enclu(thread: &Thread, context: &Context) -> bool {
-    if !is_on() || !FAULTS.contains(&context.trap_number) {
+    if !FAULTS.contains(&context.trap_number) {
         return false;
     }
     let rip = context.rip;
