@@ -161,9 +161,9 @@ class Outcome:
         return any(self._says(reason, start) and self.kinds & kinds for start, kinds in known)
 
     def _says(self, line: str, start: str) -> bool:
-        """Whether a line begins so, where words of it may have been changed on the way out."""
+        """Whether a line begins so, where words of it may have been changed on the way out, even into its end."""
         same = sum(ours == theirs for ours, theirs in zip(line, start, strict=False))
-        return same == len(start) or (bool(self.kinds & SCRIBBLES) and same * 2 >= len(start))
+        return same == len(start) or (bool(self.kinds & SCRIBBLES) and same * 2 >= min(len(line), len(start)))
 
     def _may_be_silent(self) -> bool:
         """Whether the last line was changed on its way out, as a host can that scribbles over its own buffers; or was perhaps

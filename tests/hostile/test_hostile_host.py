@@ -153,7 +153,7 @@ def test_every_call_about_pages_is_lied_about(image: Image, platform: str) -> No
     said = "the host says that the page at"
     for seed in range(100):
         outcome = lying.run(
-            image, ["3", "2"], seed=seed, kinds=lying.PAGES, rate=20, after=100 * (seed % 9), platform=platform
+            image, ["3", "2"], seed=seed, kinds=lying.PAGES, rate=100, after=100 * (seed % 9), platform=platform
         )
         check(outcome, f"seed {seed}, {platform}")
         lies += outcome.lies + Counter({said: outcome.stderr.count(f"casemate: fatal: {said}")})
