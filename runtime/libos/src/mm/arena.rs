@@ -131,6 +131,12 @@ impl Arena {
         self.release(owner, self.bounds);
     }
 
+    /// How much nobody has.
+    pub fn free_bytes(&self) -> u64 {
+        let taken: u64 = self.taken.lock().iter().map(|(start, (end, _))| end - start).sum();
+        self.bounds.len() - taken
+    }
+
     /// Whether all of `span` is free.
     pub fn is_free(&self, span: Span) -> bool {
         self.bounds.encloses(span) && self.taken.lock().overlapping(span).next().is_none()

@@ -8,6 +8,9 @@ use super::span::{PAGE, Span, page_up};
 use super::stage::STAGE_LIMIT;
 use super::vma::Name;
 
+/// A heap keeps this part of the free addresses: with 256 processes a sixtieth is still free.
+const HEAP_SHARE: u64 = 64;
+
 impl AddressSpace {
     /// Says where the heap begins and how large it may become; keeps the addresses free for it as far as they are. A heap that
     /// would have no room there because another process has its own there begins elsewhere. Returns where it begins.
@@ -15,7 +18,7 @@ impl AddressSpace {
         let _change = self.change.lock();
         let start = self.heap_place(start, limit).unwrap_or(start);
         let first = page_up(start).unwrap_or(start);
-        let mut room = page_up(limit).unwrap_or(0);
+        let mut room = self.heap_room(limit).unwrap_or(0);
         while room != 0 {
             let span = Span::new(first, first.saturating_add(room));
             if self.arena.claim_free(self.id, span) {
@@ -29,16 +32,25 @@ impl AddressSpace {
         start
     }
 
-    /// Another place for a heap whose first page is not free.
+    /// How much is kept for the heap alone: little of what is free, because other processes want heaps, too. brk(2) goes beyond
+    /// it where nobody else is.
+    fn heap_room(&self, limit: u64) -> Option<u64> {
+        page_up(limit.min(self.arena.free_bytes() / HEAP_SHARE))
+    }
+
+    /// Another place for a heap whose room is not free.
     fn heap_place(&self, start: u64, limit: u64) -> Option<u64> {
-        let first = Span::page(page_up(start)?);
-        if self.arena.is_free(first) {
+        let wanted = Span::sized(page_up(start)?, self.heap_room(limit)?)?;
+        if self.arena.is_free(wanted) {
             return None;
         }
-        let high = Span::new(STAGE_LIMIT, self.state.lock().search_top);
-        let mut room = page_up(limit)?;
+        let top = self.state.lock().search_top;
+        // Not where programs with fixed addresses come, if there is anything else.
+        let windows = [STAGE_LIMIT, self.bounds().start].map(|bottom| Span::new(bottom.min(top), top));
+        let mut room = self.heap_room(limit)?;
         while room != 0 {
-            if let Some(found) = self.arena.claim_highest(self.id, room, PAGE, high) {
+            let found = windows.iter().find_map(|part| self.arena.claim_highest(self.id, room, PAGE, *part));
+            if let Some(found) = found {
                 self.arena.release(self.id, found);
                 return Some(found.start);
             }
