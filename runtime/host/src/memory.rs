@@ -1,6 +1,8 @@
 //! The enclave's range in memory: reserved as a whole; on `direct` the heap, the threads' blocks, the measured page and the image are
 //! mapped in it.
 
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
 use casemate_sgx::layout::{Content, Layout};
 use casemate_sgx::{Image, PAGE_SIZE, SecInfoFlags, Segment};
 use linux_raw_sys::general::*;
@@ -73,12 +75,29 @@ pub fn map_own(layout: &Layout, image: &Image) {
             refuse!("cannot map {} MiB for the library OS: {error}", (end - start) >> 20);
         }
     }
+    if let Some(first) = block.thread(0) {
+        GUARD_BELOW_TCS.store(first.tcs - (first.stack.start - PAGE), Relaxed);
+        guard_stack(first.tcs);
+    }
     if let Some(region) = layout.regions().iter().find(|region| region.content == Content::Measured) {
         // SAFETY: the page was just mapped, and is nobody else's.
         unsafe {
             layout.read_page(image, region, 0, &mut *(page as *mut [u8; PAGE_SIZE]));
             let _ = sys::protect(page, PAGE, PROT_READ);
         }
+    }
+}
+
+/// How far below a thread's TCS the page below its stack lies, on `direct`.
+static GUARD_BELOW_TCS: AtomicU64 = AtomicU64::new(0);
+
+/// On `direct`, where all blocks of threads are mapped as one: takes the page below a thread's stack away, so that a stack that runs
+/// over faults there and not in the block below.
+pub fn guard_stack(tcs: u64) {
+    let distance = GUARD_BELOW_TCS.load(Relaxed);
+    if distance != 0 && tcs.is_multiple_of(PAGE) {
+        // SAFETY: nothing is ever in that page. Without it, a stack that runs over is found when its thread ends.
+        let _ = unsafe { sys::protect(tcs - distance, PAGE, PROT_NONE) };
     }
 }
 

@@ -9,7 +9,7 @@ use linux_raw_sys::prctl::{PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON};
 use crate::arena::{self, Thread};
 use crate::report::{EXIT_INTERNAL, fail};
 use crate::sys::{self, Errno, Reply};
-use crate::{exitless, hardware, registers, run, signal, soft};
+use crate::{exitless, hardware, memory, registers, run, signal, soft};
 
 const FLAGS: u64 = (CLONE_VM
     | CLONE_FS
@@ -63,6 +63,7 @@ unsafe extern "C" {
 /// Starts a thread that enters the enclave with `area`.
 pub fn create(area: u64) -> Reply {
     let thread = arena::take()?;
+    memory::guard_stack(area);
     let block = thread as *const Thread as *mut Thread;
     // SAFETY: the slot is this function's alone until the thread runs, and then the thread's; the kernel writes the thread id
     // before the thread starts, and clears `running` when it lets go of its memory.

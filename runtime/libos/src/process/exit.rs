@@ -65,9 +65,7 @@ pub(super) fn leave(context: &Context) {
 /// Ends the process: descriptors, memory, children, parent. The first process takes the whole run with it.
 fn end_process(process: &Arc<Process>) {
     let state = *process.exit_state.lock().get_or_insert(ExitState::Exited(0));
-    for file in process.files().remove_where(|_, _| true) {
-        file.closing(process);
-    }
+    process.files().remove_where(|_, _| true, |file| file.closing(process));
     process.clocks.stop();
     if process.pid == super::FIRST_PROCESS {
         match state {

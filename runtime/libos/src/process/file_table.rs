@@ -217,24 +217,40 @@ impl FileTable {
         self.table.read().entries.len()
     }
 
-    /// Takes out every descriptor for which `which` says so (given number and close-on-exec).
-    pub fn remove_where(&self, which: impl Fn(i32, bool) -> bool) -> Vec<Arc<dyn File>> {
-        let mut table = self.table.write();
-        let mut gone = Vec::new();
-        for (index, slot) in table.entries.iter_mut().enumerate() {
-            if slot.entry().is_some_and(|entry| which(index as i32, entry.close_on_exec)) {
-                gone.extend(slot.take().map(|entry| entry.file));
-            }
+    /// Takes out every descriptor for which `which` says so (given number and close-on-exec), one after the other, and hands its
+    /// file to `each` with no lock held.
+    pub fn remove_where(&self, which: impl Fn(i32, bool) -> bool, mut each: impl FnMut(Arc<dyn File>)) {
+        let mut next = 0;
+        loop {
+            let mut table = self.table.write();
+            let chosen = |slot: &Slot, index: usize| {
+                slot.entry().is_some_and(|entry| which(index as i32, entry.close_on_exec))
+            };
+            let Some(found) = (next..table.entries.len()).find(|&index| chosen(&table.entries[index], index))
+            else {
+                return;
+            };
+            let taken = table.entries[found].take();
+            table.first_free = table.first_free.min(found);
+            drop(table);
+            taken.into_iter().for_each(|entry| each(entry.file));
+            next = found + 1;
         }
-        table.first_free = 0;
-        gone
     }
 
-    /// The open descriptors in ascending order, for /proc/self/fd.
-    pub fn list(&self) -> Vec<(Fd, Arc<dyn File>)> {
+    /// Sets FD_CLOEXEC of every open descriptor from `first` to `last`.
+    pub fn set_close_on_exec_within(&self, first: u32, last: u32) {
+        let mut table = self.table.write();
+        let end = table.entries.len().min((last as usize).saturating_add(1));
+        let slots = table.entries.get_mut(first as usize..end).unwrap_or_default();
+        slots.iter_mut().filter_map(Slot::entry_mut).for_each(|entry| entry.close_on_exec = true);
+    }
+
+    /// The lowest open descriptor not below `from`.
+    pub fn next_open(&self, from: usize) -> Option<Fd> {
         let table = self.table.read();
-        let open = table.entries.iter().enumerate();
-        open.filter_map(|(index, slot)| Some((Fd(index as i32), slot.entry()?.file.clone()))).collect()
+        let open = (from..table.entries.len()).find(|&index| table.entries[index].entry().is_some())?;
+        Some(Fd(open as i32))
     }
 }
 

@@ -95,9 +95,7 @@ fn execute(ctx: &Context, path: Vec<u8>, arguments: Addr, environment: Addr) -> 
     process.set_address_space(program.space);
     take_rights(&process, program.credentials, program.secure);
     process.release_parent();
-    for file in process.files().remove_where(|_, close_on_exec| close_on_exec) {
-        file.closing(&process);
-    }
+    process.files().remove_where(|_, close_on_exec| close_on_exec, |file| file.closing(&process));
     process.signals.reset_handlers();
     process.clocks.forget_timers();
     *process.image.write() = Arc::new(program.image);

@@ -109,15 +109,11 @@ pub fn sys_close_range(ctx: &Context, first: u32, last: u32, flags: u32) -> Resu
         return Err(Errno::EINVAL);
     }
     let files = ctx.process().files();
-    let within = |fd: i32| (first..=last).contains(&(fd as u32));
     if flags & CLOSE_ON_EXEC != 0 {
-        for (fd, _) in files.list().into_iter().filter(|(fd, _)| within(fd.0)) {
-            files.set_close_on_exec(fd, true)?;
-        }
+        files.set_close_on_exec_within(first, last);
         return Ok(0);
     }
-    for file in files.remove_where(|fd, _| within(fd)) {
-        file.closing(ctx.process());
-    }
+    let within = |fd: i32| (first..=last).contains(&(fd as u32));
+    files.remove_where(|fd, _| within(fd), |file| file.closing(ctx.process()));
     Ok(0)
 }

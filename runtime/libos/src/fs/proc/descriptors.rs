@@ -55,9 +55,8 @@ impl Folder for Descriptors {
     }
 
     fn next(&self, position: u64) -> Option<Entry> {
-        let open = self.task.process().ok()?.files().list();
-        let next = open.iter().map(|(fd, _)| fd.0 as u32).find(|&fd| u64::from(fd) >= position)?;
-        Some(numbered(next, 0, self.kind))
+        let next = self.task.process().ok()?.files().next_open(usize::try_from(position).ok()?)?;
+        Some(numbered(next.0 as u32, 0, self.kind))
     }
 }
 

@@ -107,7 +107,7 @@ fn add_ids(text: &mut String, process: &Process) {
     let ids = process.credentials.read().clone();
     *text += &format!("Uid:\t{}\t{}\t{}\t{}\n", ids.uid, ids.euid, ids.suid, ids.fsuid);
     *text += &format!("Gid:\t{}\t{}\t{}\t{}\n", ids.gid, ids.egid, ids.sgid, ids.fsgid);
-    *text += &format!("FDSize:\t{}\nGroups:\t", process.files().list().len().next_power_of_two().max(64));
+    *text += &format!("FDSize:\t{}\nGroups:\t", process.files().slots());
     for group in &ids.groups {
         *text += &format!("{group} ");
     }
