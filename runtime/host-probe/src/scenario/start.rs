@@ -31,10 +31,10 @@ pub fn start() {
     check!(buffer() >= layout.enclave_size && block.processors >= 1);
     // SAFETY: the scenario's own static.
     check!(unsafe { (*ZERO_FILLED.0.get()).iter().all(|word| *word == 0) });
-    let last_thread = layout.threads_base + u64::from(layout.max_threads - 1) * layout.thread_stride;
+    let stacks = [0, layout.max_threads - 1].map(|number| layout.thread(number).unwrap().stack.start);
     let heap =
         [layout.heap_base, layout.heap_base + layout.heap_size - 8, layout.heap_base + layout.heap_size / 2];
-    for address in heap.into_iter().chain([layout.threads_base, last_thread]) {
+    for address in heap.into_iter().chain(stacks) {
         // SAFETY: the loader maps the heap and the threads' blocks read-write.
         unsafe {
             same!(*(address as *const u64), 0);

@@ -179,6 +179,15 @@ impl Taken {
         }
     }
 
+    /// A free range ends elsewhere. Mostly that changes nothing: it is listed by its start and, roughly, its length.
+    fn change_free(&mut self, from: Span, to: Span) {
+        let listed = |span: Span| (!span.is_empty()).then(|| class_of(span.len()));
+        if listed(from) != listed(to) {
+            self.drop_free(from);
+            self.add_free(to);
+        }
+    }
+
     /// Where the free range that ends at or goes on from `at` begins and ends; empty when both sides are taken.
     fn free_around(&self, at: u64) -> Span {
         let below = self.by_start.range(..at).next_back().map_or(self.bounds.start, |(_, &(end, _))| end);
@@ -208,8 +217,7 @@ impl Taken {
     /// Takes `span`, all of which is free.
     fn insert(&mut self, owner: u64, span: Span) {
         let around = self.free_around(span.start);
-        self.drop_free(around);
-        self.add_free(Span::new(around.start, span.start));
+        self.change_free(around, Span::new(around.start, span.start));
         self.add_free(Span::new(span.end, around.end));
         let mut joined = span;
         if let Some((&start, &(end, holder))) = self.by_start.range(..span.start).next_back()
@@ -239,9 +247,8 @@ impl Taken {
             self.by_start.insert(part.end, (end, owner));
         }
         let around = self.free_around(part.start);
-        self.drop_free(Span::new(around.start, part.start));
         self.drop_free(Span::new(part.end, around.end));
-        self.add_free(around);
+        self.change_free(Span::new(around.start, part.start), around);
     }
 }
 

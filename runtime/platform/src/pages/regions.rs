@@ -21,6 +21,9 @@ const BESIDE: u64 = 2048;
 /// Mappings of a thread: its block and what the loader has for it, with the guards between.
 const PER_THREAD: u64 = 12;
 
+/// Boundaries that a change of one range makes at most: at its ends.
+const MOST_NEW: usize = 2;
+
 /// How many mappings the host's kernel lets a process have, as the host says.
 static HOST_MAPPINGS: AtomicU64 = AtomicU64::new(USUAL_MAPPINGS);
 /// How many boundaries program memory may have.
@@ -102,12 +105,12 @@ impl Regions {
 
     /// Notes that a range exists as this kind, or not at all.
     pub(super) fn set(&mut self, start: u64, end: u64, kind: Option<Kind>) {
-        let before = self.boundaries_within(start, end);
+        self.boundaries -= self.boundaries_within(start, end);
         self.take_out(start, end);
-        if let Some(kind) = kind {
-            self.put(start, end, kind);
-        }
-        self.boundaries = self.boundaries + self.boundaries_within(start, end) - before;
+        self.boundaries += match kind {
+            Some(kind) => self.put(start, end, kind),
+            None => usize::from(self.kind_before(start).is_some()) + usize::from(self.kind_at(end).is_some()),
+        };
     }
 
     /// A kind for pages that the host moves.
@@ -135,6 +138,9 @@ impl Regions {
 
     /// Whether there is room for a change of a range, or it takes no more room than there is taken.
     pub(super) fn admits(&self, start: u64, end: u64, change: Change) -> bool {
+        if self.boundaries + MOST_NEW <= LIMIT.load(Relaxed) {
+            return true;
+        }
         let parts = match change {
             Change::Map(protection) => Vec::from([(start, end, Kind::of(protection))]),
             Change::Protect(protection) => self.protected(start, end, protection),
@@ -205,20 +211,25 @@ impl Regions {
         }
     }
 
-    fn put(&mut self, mut start: u64, mut end: u64, kind: Kind) {
+    /// Adds a range where none is, joined with its neighbours; at how many of its ends the kind changes.
+    fn put(&mut self, mut start: u64, mut end: u64, kind: Kind) -> usize {
+        let mut edges = 2;
         if let Some((&from, &(to, found))) = self.map.range(..start).next_back()
             && (to, found) == (start, kind)
         {
             self.map.remove(&from);
             start = from;
+            edges -= 1;
         }
         if let Some(&(to, found)) = self.map.get(&end)
             && found == kind
         {
             self.map.remove(&end);
             end = to;
+            edges -= 1;
         }
         self.map.insert(start, (end, kind));
+        edges
     }
 }
 
