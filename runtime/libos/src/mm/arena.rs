@@ -133,7 +133,7 @@ impl Arena {
 
     /// How much nobody has.
     pub fn free_bytes(&self) -> u64 {
-        let taken: u64 = self.taken.lock().iter().map(|(start, (end, _))| end - start).sum();
+        let taken: u64 = self.taken.lock().by_start.iter().map(|(start, (end, _))| end - start).sum();
         self.bounds.len() - taken
     }
 
