@@ -2,14 +2,15 @@
 //!
 //! The table is the host's word, and no memory safety hangs on it: the platform layer takes the XSAVE area's size from the
 //! architecture and XCR0, which the processor itself tells (`extended_state`). What programs size theirs by must agree with
-//! those; features whose registers the enclave does not have are taken away. The
+//! those, to the byte: a dynamic linker saves the vector registers on the program's stack, in so much room as this table says.
+//! Features whose registers the enclave does not have are taken away. The
 //! rest can make a program slow or crash, which the host can do anyway.
 
 use alloc::vec::Vec;
 use core::mem::size_of;
 
 use casemate_abi::CpuidEntry;
-use casemate_sgx::{Xfrm, xsave_size};
+use casemate_sgx::{Xfrm, compacted_xsave_size, xsave_components, xsave_size};
 
 use crate::boundary::HostRange;
 use crate::sync::Once;
@@ -22,6 +23,8 @@ const LIMIT: u64 = 512;
 const WITH_SUBLEAVES: [u32; 15] =
     [0x4, 0x7, 0xb, 0xd, 0xf, 0x10, 0x12, 0x14, 0x17, 0x18, 0x1d, 0x1e, 0x1f, 0x24, 0x8000_001d];
 const XSAVE_LEAF: u32 = 0xd;
+/// The component of the XSAVE area with PKRU.
+const PROTECTION_KEYS: u32 = 9;
 
 /// EAX, EBX, ECX, EDX of a leaf.
 pub fn cpuid(leaf: u32, subleaf: u32) -> [u32; 4] {
@@ -116,13 +119,23 @@ fn check(entry: &mut CpuidEntry, xcr0: Xfrm) -> Result<(), &'static str> {
             let size = xsave_size(xcr0) as u32;
             (*eax, *ebx, *ecx, *edx) = (xcr0.bits() as u32, size, size, (xcr0.bits() >> 32) as u32);
         }
-        // Protection keys lie elsewhere on other makers' processors, and no enclave has them.
-        (XSAVE_LEAF, component @ (2..=8 | 10..=62)) if xcr0.bits() >> component & 1 == 1 => {
-            let end = xsave_size(Xfrm::from_bits_truncate(1 << component | 3));
-            if (*eax as usize).checked_add(*ebx as usize) != Some(end) {
-                return Err("the CPUID table contradicts the architecture about the XSAVE area");
-            }
+        (XSAVE_LEAF, 1) => {
+            // XSAVEOPT, XSAVEC and XGETBV with ECX = 1; what is above the program's privilege is not shown.
+            let size = compacted_xsave_size(xcr0) as u32;
+            (*eax, *ebx, *ecx, *edx) = (*eax & 7, size, 0, 0);
         }
+        (XSAVE_LEAF, number) => match xsave_components(xcr0).find(|part| part.number == number) {
+            // A component that is not there has no size, as sums are made of all.
+            None => entry.registers = [0; 4],
+            Some(part) => {
+                // Protection keys lie elsewhere on other makers' processors, and no enclave has them.
+                let elsewhere = number == PROTECTION_KEYS && (*ebx as usize) < part.offset;
+                if *eax as usize != part.size || *ebx as usize != part.offset && !elsewhere {
+                    return Err("the CPUID table contradicts the architecture about the XSAVE area");
+                }
+                (*ecx, *edx) = (u32::from(part.is_aligned) << 1, 0);
+            }
+        },
         _ => {}
     }
     Ok(())
@@ -153,12 +166,30 @@ mod tests {
     #[test]
     fn a_vector_state_of_another_size_is_refused() {
         let all = Xfrm::from_bits_truncate(ALL);
-        assert!(check(&mut entry(XSAVE_LEAF, 2, [256, 576, 0, 0]), all).is_ok());
+        let mut avx = entry(XSAVE_LEAF, 2, [256, 576, u32::MAX, u32::MAX]);
+        check(&mut avx, all).unwrap();
+        assert_eq!(avx.registers, [256, 576, 0, 0]);
         assert!(check(&mut entry(XSAVE_LEAF, 2, [256, 8192, 0, 0]), all).is_err());
         assert!(check(&mut entry(XSAVE_LEAF, 7, [u32::MAX, u32::MAX, 0, 0]), all).is_err());
+        // With the same end: less room in the compacted format, where sizes are added up.
+        assert!(check(&mut entry(XSAVE_LEAF, 7, [0, 2688, 0, 0]), all).is_err());
+        assert!(check(&mut entry(XSAVE_LEAF, 2, [255, 577, 0, 0]), all).is_err());
         let mut zero = entry(XSAVE_LEAF, 0, [u32::MAX; 4]);
         check(&mut zero, Xfrm::from_bits_truncate(0xe7)).unwrap();
         assert_eq!(zero.registers, [0xe7, 2688, 2688, 0]);
+        let mut one = entry(XSAVE_LEAF, 1, [u32::MAX, 1, u32::MAX, u32::MAX]);
+        check(&mut one, Xfrm::from_bits_truncate(0xe7)).unwrap();
+        assert_eq!(one.registers, [7, 576 + 256 + 64 + 512 + 1024, 0, 0]);
+    }
+
+    #[test]
+    fn a_part_of_the_vector_state_that_is_not_on_has_no_size() {
+        for number in [3, 5, 8, 9, 10, 18, 19, 62, 63, 64, u32::MAX] {
+            // A sum that wraps, if somebody added it.
+            let mut off = entry(XSAVE_LEAF, number, [u32::MAX - 700, 576, 2, 0]);
+            check(&mut off, Xfrm::from_bits_truncate(7)).unwrap();
+            assert_eq!(off.registers, [0; 4], "component {number}");
+        }
     }
 
     #[test]

@@ -69,6 +69,15 @@ impl Protection {
     /// Read and write.
     pub const READ_WRITE: Protection = Protection { read: true, write: true, execute: false };
 
+    /// What either allows.
+    fn or(self, other: Protection) -> Protection {
+        Protection {
+            read: self.read || other.read,
+            write: self.write || other.write,
+            execute: self.execute || other.execute,
+        }
+    }
+
     fn bits(self) -> u64 {
         self.read as u64 | (self.write as u64) << 1 | (self.execute as u64) << 2
     }

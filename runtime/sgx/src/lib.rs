@@ -38,7 +38,10 @@ pub use page::{PageInfo, PageType, SecInfo, SecInfoFlags, Secs, Tcs, TcsFlags};
 pub use report::{EinitToken, Report, ReportBody, TargetInfo};
 pub use rsa::{KEY_SIZE, message_representative, quotients, verify};
 pub use sigstruct::{SigStruct, SigStructError, Template, mr_signer};
-pub use ssa::{ExInfo, ExitInfo, ExitType, FRAME_EXTRA_SIZE, GprSgx, Vector, frame_pages, xsave_size};
+pub use ssa::{
+    ExInfo, ExitInfo, ExitType, FRAME_EXTRA_SIZE, GprSgx, Vector, XsaveComponent, compacted_xsave_size,
+    frame_pages, xsave_components, xsave_size,
+};
 pub use variant::{Edmm, MAX_ALTERNATIVE_SIZE, Settings, Variant};
 
 /// Size of an EPC page and of every page of an enclave.

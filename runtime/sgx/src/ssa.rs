@@ -129,27 +129,58 @@ const _: () = assert!(size_of::<ExInfo>() == 16);
 /// GPRSGX and the largest MISC region: what a frame holds beside the XSAVE area.
 pub const FRAME_EXTRA_SIZE: usize = size_of::<GprSgx>() + size_of::<ExInfo>();
 
-/// Bytes of the XSAVE area in the standard format for this XFRM: the processor's `compute_xsave_size`
-/// (SDM volume 1, 13.4; offsets as CPUID.0DH reports them on every processor with SGX).
+/// A component of the XSAVE area behind the legacy region and the header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct XsaveComponent {
+    /// Its number, a bit of XCR0.
+    pub number: u32,
+    /// Where it lies in the standard format, bytes.
+    pub offset: usize,
+    /// How large it is, bytes.
+    pub size: usize,
+    /// Whether it begins at a multiple of 64 bytes in the compacted format.
+    pub is_aligned: bool,
+}
+
+/// The components, as CPUID.0DH reports them on every processor with SGX (SDM volume 1, 13.4).
+#[must_use]
+pub fn xsave_components(xfrm: Xfrm) -> impl Iterator<Item = XsaveComponent> {
+    const ALL: [(Xfrm, usize, usize); 9] = [
+        (Xfrm::AVX, 576, 256),
+        (Xfrm::BNDREGS, 960, 64),
+        (Xfrm::BNDCSR, 1024, 64),
+        (Xfrm::OPMASK, 1088, 64),
+        (Xfrm::ZMM_HI256, 1152, 512),
+        (Xfrm::HI16_ZMM, 1664, 1024),
+        (Xfrm::PKRU, 2688, 8),
+        (Xfrm::TILECFG, 2752, 64),
+        (Xfrm::TILEDATA, 2816, 8192),
+    ];
+    ALL.into_iter().filter(move |(component, ..)| xfrm.contains(*component)).map(
+        |(component, offset, size)| XsaveComponent {
+            number: component.bits().trailing_zeros(),
+            offset,
+            size,
+            is_aligned: component == Xfrm::TILECFG || component == Xfrm::TILEDATA,
+        },
+    )
+}
+
+/// Bytes of the legacy region and the header.
+const XSAVE_HEADER_END: usize = 512 + 64;
+
+/// Bytes of the XSAVE area in the standard format for this XFRM: the processor's `compute_xsave_size`.
 #[must_use]
 pub fn xsave_size(xfrm: Xfrm) -> usize {
-    const ENDS: [(Xfrm, usize); 9] = [
-        (Xfrm::AVX, 576 + 256),
-        (Xfrm::BNDREGS, 960 + 64),
-        (Xfrm::BNDCSR, 1024 + 64),
-        (Xfrm::OPMASK, 1088 + 64),
-        (Xfrm::ZMM_HI256, 1152 + 512),
-        (Xfrm::HI16_ZMM, 1664 + 1024),
-        (Xfrm::PKRU, 2688 + 8),
-        (Xfrm::TILECFG, 2752 + 64),
-        (Xfrm::TILEDATA, 2816 + 8192),
-    ];
-    let legacy_and_header = 512 + 64;
-    ENDS.iter()
-        .filter(|(component, _)| xfrm.contains(*component))
-        .map(|(_, end)| *end)
-        .max()
-        .unwrap_or(legacy_and_header)
+    xsave_components(xfrm).map(|part| part.offset + part.size).max().unwrap_or(XSAVE_HEADER_END)
+}
+
+/// Bytes of the XSAVE area in the compacted format (SDM volume 1, 13.4.3).
+#[must_use]
+pub fn compacted_xsave_size(xfrm: Xfrm) -> usize {
+    xsave_components(xfrm).fold(XSAVE_HEADER_END, |end, part| {
+        (if part.is_aligned { end.next_multiple_of(64) } else { end }) + part.size
+    })
 }
 
 /// SSAFRAMESIZE: pages that one frame needs for this XFRM with any MISCSELECT (SDM 35.9).

@@ -9,7 +9,7 @@ use casemate_sgx::quote::{CertificationData, Quote};
 use casemate_sgx::{
     Attributes, AttributesFlags, ExitInfo, Image, KeyDependencies, KeyName, KeyRequest, LeafError,
     MiscSelect, Report, SecInfo, SecInfoFlags, Secs, SigStruct, SigStructError, TargetInfo, Tcs, Template,
-    Xfrm, cmac, frame_pages, hardcoded_padding, xsave_size,
+    Xfrm, cmac, compacted_xsave_size, frame_pages, hardcoded_padding, xsave_components, xsave_size,
 };
 use proptest::prelude::*;
 use zerocopy::IntoBytes;
@@ -182,6 +182,13 @@ fn ssa_frames_hold_what_xfrm_names() {
     assert_eq!(xsave_size(Xfrm::LEGACY), 576);
     assert_eq!(xsave_size(Xfrm::LEGACY | Xfrm::AVX), 832);
     assert_eq!(xsave_size(Xfrm::LEGACY | Xfrm::AVX | Xfrm::AVX512), 2688);
+    assert_eq!(compacted_xsave_size(Xfrm::LEGACY), 576);
+    assert_eq!(compacted_xsave_size(Xfrm::LEGACY | Xfrm::AVX | Xfrm::AVX512), 576 + 256 + 64 + 512 + 1024);
+    // The tiles begin at a multiple of 64 bytes: after the 8 of the protection keys.
+    let with_keys = Xfrm::LEGACY | Xfrm::AVX | Xfrm::PKRU | Xfrm::AMX;
+    assert_eq!(compacted_xsave_size(with_keys), 576 + 256 + 64 + 64 + 8192);
+    let numbers: Vec<u32> = xsave_components(with_keys).map(|part| part.number).collect();
+    assert_eq!(numbers, [2, 9, 17, 18]);
     assert_eq!(frame_pages(Xfrm::LEGACY | Xfrm::AVX | Xfrm::AVX512), 1);
     assert_eq!(frame_pages(Xfrm::LEGACY | Xfrm::AVX | Xfrm::AVX512 | Xfrm::AMX), 3);
 }

@@ -79,6 +79,8 @@ fn change(start: u64, length: u64, from: Protection, to: Protection) -> Result<(
         set_page_tables(start, length, READ)?;
     }
     if !old.contains(new) {
+        // A host that goes no further leaves the pages with both: the next change must not take them for what they were.
+        regions().protect(start, start + length, from.or(to));
         // SAFETY: these are program memory, and the library OS decided about its rights.
         unsafe { enclu::extend(secinfo(new), start, length) }.map_err(refused)?;
     }

@@ -92,8 +92,34 @@ pub fn begin_at_random(seed: u64) {
 const RW: Protection = Protection::READ_WRITE;
 const RX: Protection = Protection { read: true, write: false, execute: true };
 
-/// Whatever call or leaf of a change fails, the change fails, and nothing is asked for after it.
 pub fn check_all() {
+    a_change_that_fails_is_a_failure();
+    rights_that_the_host_left_are_taken_away();
+}
+
+/// A host that does half of a change leaves pages with more rights than were asked for, and the next change sees to it.
+fn rights_that_the_host_left_are_taken_away() {
+    let read = Protection { write: false, ..RW };
+    begin(|_, _, length| (0, length));
+    assert_eq!(with(|_, _| 0, || pages::map(PUBLIC, 2 * PAGE, read)), Ok(()));
+    for wanted in [RW, RX] {
+        let half = with(|_, _| -12, || pages::protect(PUBLIC, 2 * PAGE, wanted));
+        assert_eq!(half, Err(PageError::OutOfMemory));
+        let restricted = std::sync::Arc::new(AtomicU64::new(0));
+        let told = restricted.clone();
+        let tell = move |call, args: [u64; 6]| {
+            assert_eq!((call, args[3]), (HostCall::PageProtect, 1), "EMODPR to reading alone");
+            told.fetch_add(1, Relaxed);
+            0
+        };
+        assert_eq!(with(tell, || pages::protect(PUBLIC, 2 * PAGE, read)), Ok(()));
+        assert_eq!(restricted.load(Relaxed), 1, "{wanted:?} was left to the pages");
+    }
+    assert_eq!(with(|_, _| 0, || pages::unmap(PUBLIC, 2 * PAGE)), Ok(()));
+}
+
+/// Whatever call or leaf of a change fails, the change fails, and nothing is asked for after it.
+fn a_change_that_fails_is_a_failure() {
     begin(|_, _, length| (0, length));
     let change = || {
         pages::map(PUBLIC, 4 * PAGE, RX)?;
