@@ -4,7 +4,7 @@ use core::sync::atomic::{AtomicU64, Ordering::*};
 
 use alloc::vec::Vec;
 
-use crate::user;
+use crate::{untrusted, user};
 
 static ENCLAVE_SIZE: AtomicU64 = AtomicU64::new(u64::MAX);
 
@@ -52,7 +52,7 @@ impl HostRange {
     #[must_use]
     pub fn read(&self, offset: u64, to: &mut [u8]) -> bool {
         match offset.checked_add(to.len() as u64) {
-            Some(end) if end <= self.length => user::copy_from_host(to, self.address + offset).is_ok(),
+            Some(end) if end <= self.length => untrusted::copy_from_host(to, self.address + offset).is_ok(),
             _ => false,
         }
     }
@@ -61,7 +61,7 @@ impl HostRange {
     #[must_use]
     pub fn write(&self, offset: u64, from: &[u8]) -> bool {
         match offset.checked_add(from.len() as u64) {
-            Some(end) if end <= self.length => user::copy_to_host(self.address + offset, from).is_ok(),
+            Some(end) if end <= self.length => untrusted::copy_to_host(self.address + offset, from).is_ok(),
             _ => false,
         }
     }

@@ -97,8 +97,12 @@ pub(crate) fn handle(frame: &mut ExceptionFrame) {
         area.interrupt.store(1, SeqCst);
     }
     if area.in_user.load(SeqCst) == 0 {
-        let mut fixed =
-            || crate::user::fix_up(frame) || crate::enclu::fix_up(frame) || crate::emulate::own_cpuid(frame);
+        let mut fixed = || {
+            crate::user::fix_up(frame)
+                || crate::untrusted::fix_up(frame)
+                || crate::enclu::fix_up(frame)
+                || crate::emulate::own_cpuid(frame)
+        };
         if !interrupt && !fixed() {
             fail(area, frame);
         }

@@ -33,6 +33,7 @@ pub mod random;
 pub mod start;
 pub mod sync;
 pub mod thread;
+pub mod untrusted;
 pub mod user;
 pub mod vdso;
 

@@ -10,7 +10,7 @@ use core::sync::atomic::{Ordering::*, fence};
 use casemate_abi::{HostCall, HostThread};
 
 use crate::host::{HostError, call_raw};
-use crate::{area, user};
+use crate::{area, untrusted};
 
 /// Offset of the word by which a thread is woken.
 pub(crate) const WAKE: u64 = offset_of!(HostThread, wake) as u64;
@@ -59,7 +59,7 @@ impl Patience {
 pub fn clear_wake() {
     // SAFETY: the area is this thread's.
     let host_thread = unsafe { (*area::current()).host_thread };
-    user::store_host_u32(host_thread + WAKE, 0);
+    untrusted::store_host_u32(host_thread + WAKE, 0);
     // What is looked at next must be what was there after the word was cleared.
     fence(SeqCst);
 }
@@ -102,7 +102,7 @@ fn looks_until_woken(wake: u64) -> bool {
     let begin = ticks();
     loop {
         for _ in 0..LOOKS {
-            if user::load_host_u32(wake) != Some(0) {
+            if untrusted::load_host_u32(wake) != Some(0) {
                 return true;
             }
             core::hint::spin_loop();

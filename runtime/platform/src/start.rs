@@ -7,6 +7,7 @@ use core::sync::atomic::{AtomicU32, Ordering::*};
 
 use casemate_abi::{ABI_VERSION, Blob, EntryReason, ExceptionFrame, Platform, START_MAGIC, StartBlock};
 use casemate_sgx::layout::LayoutBlock;
+use zerocopy::IntoBytes;
 
 use crate::boundary::HostRange;
 use crate::pages::Mode;
@@ -99,8 +100,13 @@ fn begin(a: u64, b: u64, main: fn(HostFacts, Arc<ThreadHandle>), gate: bool) -> 
     {
         return -1;
     }
-    // SAFETY: the block lies outside the enclave; this is a copy, made once, so later changes do not matter.
-    let block = unsafe { core::ptr::read_volatile(a as *const StartBlock) };
+    // A copy, made once, so later changes do not matter.
+    let mut words = [0; size_of::<StartBlock>() / 8];
+    if crate::untrusted::copy_from_host(words.as_mut_bytes(), a).is_err() {
+        return -1;
+    }
+    // SAFETY: the block is numbers alone, and as large as the words (asserted).
+    let block = unsafe { core::mem::transmute::<[u64; size_of::<StartBlock>() / 8], StartBlock>(words) };
     if !accept_block(&block, layout, gate) {
         return -1;
     }
@@ -135,6 +141,7 @@ fn accept_block(block: &StartBlock, layout: &LayoutBlock, gate: bool) -> bool {
     }
     crate::user::set_range(low, layout.user_top);
     crate::enclu::set_code(if gate { block.enclu } else { 0 });
+    crate::untrusted::set_careful(gate && block.enclu == 0);
     crate::host::set_host_call((!gate).then_some(block.host_call));
     let mode = match (gate, crate::layout::has_edmm()) {
         (false, _) => Mode::Host,

@@ -18,7 +18,7 @@ use crate::host::{HostError, call_raw};
 use crate::parking::WAKE;
 pub use crate::parking::{Wake, clear_wake, look_for_wake, park};
 use crate::sync::Mutex;
-use crate::{layout, pages, user};
+use crate::{layout, pages, untrusted};
 
 /// Offset of the word that says whether a thread sleeps.
 const SLEEPING: u64 = offset_of!(HostThread, sleeping) as u64;
@@ -59,10 +59,10 @@ impl ThreadHandle {
             return;
         }
         // The block's address was checked to lie outside the enclave when the thread entered.
-        user::store_host_u32(host_thread + WAKE, 1);
+        untrusted::store_host_u32(host_thread + WAKE, 1);
         // The sleeper says that it sleeps before it looks at `wake`.
         fence(SeqCst);
-        let sleeping = user::load_host_u32(host_thread + SLEEPING);
+        let sleeping = untrusted::load_host_u32(host_thread + SLEEPING);
         if sleeping != Some(SleepState::Awake as u32) {
             let _ = call_raw(HostCall::Unpark, [host_thread, 0, 0, 0, 0, 0]);
         }
@@ -218,8 +218,8 @@ fn bind(area: *mut ThreadArea, host_thread: u64) -> bool {
         return false;
     }
     // Read once.
-    let buffer = user::load_host_u64(host_thread + offset_of!(HostThread, buffer) as u64);
-    let number = user::load_host_u32(host_thread + offset_of!(HostThread, number) as u64);
+    let buffer = untrusted::load_host_u64(host_thread + offset_of!(HostThread, buffer) as u64);
+    let number = untrusted::load_host_u32(host_thread + offset_of!(HostThread, number) as u64);
     let (Some(buffer), Some(number)) = (buffer, number) else { return false };
     if buffer == 0 || HostRange::new(buffer, HOST_BUFFER_SIZE as u64).is_none() {
         return false;

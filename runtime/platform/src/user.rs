@@ -118,23 +118,27 @@ casemate_exchange64_fixup:
 "#
 );
 
+/// A value, and whether it is one: 1, or 0 when the access faulted.
 #[repr(C)]
-struct Checked {
-    value: u64,
-    ok: u64,
+pub(crate) struct Checked {
+    pub(crate) value: u64,
+    pub(crate) ok: u64,
 }
 
-macro_rules! faulting_accesses {
+unsafe extern "C" {
+    pub(crate) fn casemate_copy(to: u64, from: u64, length: usize) -> usize;
+    fn casemate_fill(to: u64, byte: u32, length: usize) -> usize;
+    pub(crate) fn casemate_load64(from: u64) -> Checked;
+    fn casemate_load32(from: u64) -> Checked;
+    pub(crate) fn casemate_store64(to: u64, value: u64) -> Checked;
+    pub(crate) fn casemate_store32(to: u64, value: u32) -> Checked;
+    pub(crate) fn casemate_exchange32(at: u64, expected: u32, new: u32) -> Checked;
+    pub(crate) fn casemate_exchange64(at: u64, expected: u64, new: u64) -> Checked;
+}
+
+macro_rules! fix_ups {
     ($($access:ident => $fixup:ident),* $(,)?) => {
         unsafe extern "C" {
-            fn casemate_copy(to: u64, from: u64, length: usize) -> usize;
-            fn casemate_fill(to: u64, byte: u32, length: usize) -> usize;
-            fn casemate_load64(from: u64) -> Checked;
-            fn casemate_load32(from: u64) -> Checked;
-            fn casemate_store64(to: u64, value: u64) -> Checked;
-            fn casemate_store32(to: u64, value: u32) -> Checked;
-            fn casemate_exchange32(at: u64, expected: u32, new: u32) -> Checked;
-            fn casemate_exchange64(at: u64, expected: u64, new: u64) -> Checked;
             $(fn $access(); fn $fixup();)*
         }
 
@@ -149,7 +153,9 @@ macro_rules! faulting_accesses {
     };
 }
 
-faulting_accesses! {
+pub(crate) use fix_ups;
+
+fix_ups! {
     casemate_copy_access => casemate_copy_fixup,
     casemate_fill_access => casemate_fill_fixup,
     casemate_load64_access => casemate_load64_fixup,
@@ -219,64 +225,6 @@ pub fn copy_within(to: u64, from: u64, length: usize) -> Result<(), Fault> {
     // SAFETY: both ranges lie in program memory; faults are fixed up.
     let left = unsafe { casemate_copy(to, from, length) };
     if left == 0 { Ok(()) } else { Err(Fault { address: from + (length - left) as u64 }) }
-}
-
-/// Copies from *untrusted host memory*, which the caller has checked to lie outside the enclave.
-pub(crate) fn copy_from_host(to: &mut [u8], from: u64) -> Result<(), Fault> {
-    // SAFETY: `to` is exclusively borrowed; `from` was checked to lie outside the enclave, faults are fixed up.
-    let left = unsafe { casemate_copy(to.as_mut_ptr() as u64, from, to.len()) };
-    if left == 0 { Ok(()) } else { Err(Fault { address: from }) }
-}
-
-/// Copies to *untrusted host memory*, which the caller has checked to lie outside the enclave.
-pub(crate) fn copy_to_host(to: u64, from: &[u8]) -> Result<(), Fault> {
-    // SAFETY: `from` is borrowed; `to` was checked to lie outside the enclave, faults are fixed up.
-    let left = unsafe { casemate_copy(to, from.as_ptr() as u64, from.len()) };
-    if left == 0 { Ok(()) } else { Err(Fault { address: to }) }
-}
-
-/// Reads 4 bytes of *untrusted host memory* in one access; the caller has checked that they lie outside the enclave.
-pub(crate) fn load_host_u32(from: u64) -> Option<u32> {
-    // SAFETY: only reads; `from` was checked to lie outside the enclave, faults are fixed up.
-    let found = unsafe { casemate_load32(from) };
-    (found.ok as u32 == 1).then_some(found.value as u32)
-}
-
-/// Reads 8 bytes as [`load_host_u32`] does 4.
-pub(crate) fn load_host_u64(from: u64) -> Option<u64> {
-    // SAFETY: as in `load_host_u32`.
-    let found = unsafe { casemate_load64(from) };
-    (found.ok as u32 == 1).then_some(found.value)
-}
-
-/// Writes 4 bytes of *untrusted host memory* in one access; the caller has checked that they lie outside the enclave. None: they
-/// are gone. A host that takes its memory away only harms itself.
-pub(crate) fn store_host_u32(to: u64, value: u32) -> Option<()> {
-    // SAFETY: `to` was checked to lie outside the enclave, faults are fixed up.
-    let done = unsafe { casemate_store32(to, value) };
-    (done.ok as u32 == 1).then_some(())
-}
-
-/// Writes 8 bytes as [`store_host_u32`] does 4.
-pub(crate) fn store_host_u64(to: u64, value: u64) -> Option<()> {
-    // SAFETY: as in `store_host_u32`.
-    let done = unsafe { casemate_store64(to, value) };
-    (done.ok as u32 == 1).then_some(())
-}
-
-/// Compare-and-exchange of 4 bytes of *untrusted host memory*, which the caller has checked to lie outside the enclave, aligned;
-/// returns what was found. None: they are gone.
-pub(crate) fn exchange_host_u32(at: u64, expected: u32, new: u32) -> Option<u32> {
-    // SAFETY: `at` was checked to lie outside the enclave, faults are fixed up; the access is one locked instruction.
-    let done = unsafe { casemate_exchange32(at, expected, new) };
-    (done.ok as u32 == 1).then_some(done.value as u32)
-}
-
-/// Compare-and-exchange of 8 bytes as [`exchange_host_u32`] does 4.
-pub(crate) fn exchange_host_u64(at: u64, expected: u64, new: u64) -> Option<u64> {
-    // SAFETY: as in `exchange_host_u32`.
-    let done = unsafe { casemate_exchange64(at, expected, new) };
-    (done.ok as u32 == 1).then_some(done.value)
 }
 
 /// Reads a plain value from program memory; any alignment.

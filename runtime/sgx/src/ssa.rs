@@ -143,7 +143,6 @@ pub struct XsaveComponent {
 }
 
 /// The components, as CPUID.0DH reports them on every processor with SGX (SDM volume 1, 13.4).
-#[must_use]
 pub fn xsave_components(xfrm: Xfrm) -> impl Iterator<Item = XsaveComponent> {
     const ALL: [(Xfrm, usize, usize); 9] = [
         (Xfrm::AVX, 576, 256),

@@ -16,7 +16,7 @@ use casemate_exitless::ring::{self, Token};
 
 use crate::area;
 use crate::boundary::HostRange;
-use crate::user;
+use crate::untrusted;
 
 /// Looks for room in the ring.
 const ROOM_LOOKS: u32 = 16;
@@ -38,29 +38,29 @@ struct Outside(u64);
 
 impl Word<u32> for Outside {
     fn load(&self) -> Option<u32> {
-        user::load_host_u32(self.0)
+        untrusted::load_host_u32(self.0)
     }
 
     fn store(&self, value: u32) -> Option<()> {
-        user::store_host_u32(self.0, value)
+        untrusted::store_host_u32(self.0, value)
     }
 
     fn exchange(&self, expected: u32, new: u32) -> Option<u32> {
-        user::exchange_host_u32(self.0, expected, new)
+        untrusted::exchange_host_u32(self.0, expected, new)
     }
 }
 
 impl Word<u64> for Outside {
     fn load(&self) -> Option<u64> {
-        user::load_host_u64(self.0)
+        untrusted::load_host_u64(self.0)
     }
 
     fn store(&self, value: u64) -> Option<()> {
-        user::store_host_u64(self.0, value)
+        untrusted::store_host_u64(self.0, value)
     }
 
     fn exchange(&self, expected: u64, new: u64) -> Option<u64> {
-        user::exchange_host_u64(self.0, expected, new)
+        untrusted::exchange_host_u64(self.0, expected, new)
     }
 }
 
