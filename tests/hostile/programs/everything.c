@@ -24,6 +24,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <termios.h>
@@ -335,6 +336,31 @@ static void quote(void) {
     close(fd);
 }
 
+/* A call that the host gets to see, with the canary in every register that may hold it. */
+static void registers(void) {
+    unsigned char after[CANARY_SIZE];
+    uint64_t words[2];
+    memcpy(words, canary, CANARY_SIZE);
+    if (__builtin_cpu_supports("avx"))
+        __asm__ volatile("vbroadcastf128 (%0), %%ymm3; vbroadcastf128 (%0), %%ymm12" : : "r"(canary) : "xmm3", "xmm12");
+    register uint64_t r8 __asm__("r8") = words[0], r9 __asm__("r9") = words[1], r10 __asm__("r10") = words[0];
+    register uint64_t r12 __asm__("r12") = words[0], r13 __asm__("r13") = words[1];
+    register uint64_t r14 __asm__("r14") = words[0], r15 __asm__("r15") = words[1];
+    long result = SYS_write;
+    __asm__ volatile("movdqu (%%rbx), %%xmm0; movdqa %%xmm0, %%xmm1; movdqa %%xmm0, %%xmm2; movdqa %%xmm0, %%xmm3;"
+                     "movdqa %%xmm0, %%xmm4; movdqa %%xmm0, %%xmm5; movdqa %%xmm0, %%xmm6; movdqa %%xmm0, %%xmm7;"
+                     "movdqa %%xmm0, %%xmm8; movdqa %%xmm0, %%xmm9; movdqa %%xmm0, %%xmm10; movdqa %%xmm0, %%xmm11;"
+                     "movdqa %%xmm0, %%xmm12; movdqa %%xmm0, %%xmm13; movdqa %%xmm0, %%xmm14; movdqa %%xmm0, %%xmm15;"
+                     "movq (%%rbx), %%mm7; syscall; movdqu %%xmm15, %[after]; emms"
+                     : "+a"(result), [after] "=m"(after)
+                     : "b"(canary), "D"(1L), "S"("."), "d"(1L), "r"(r8), "r"(r9), "r"(r10), "r"(r12), "r"(r13), "r"(r14),
+                       "r"(r15)
+                     : "rcx", "r11", "memory", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8",
+                       "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
+    if (memcmp(after, canary, CANARY_SIZE))
+        wrong(18, "the vector registers changed");
+}
+
 static void output(int worker) {
     struct termios terminal;
     ssize_t ignored = write(1, ".", 1);
@@ -384,6 +410,7 @@ static void *work(void *argument) {
             if (worker == 0)
                 threads();
             output(worker);
+            registers();
         }
         may_restart = 0;
         if (memcmp(secret, canary, CANARY_SIZE))

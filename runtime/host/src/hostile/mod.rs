@@ -30,6 +30,7 @@ use crate::{run, sys};
 
 pub use harass::{change_entry, exception, harass, stages};
 pub use ring::{before_answer, posted};
+pub use watch::look_at_registers;
 
 /// Kinds of lies.
 pub mod kind {

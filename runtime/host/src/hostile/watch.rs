@@ -3,6 +3,7 @@
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
 
 use casemate_abi::{HOST_BUFFER_SIZE, HostThread};
+use casemate_softsgx::Registers;
 
 use super::betray;
 use crate::arena::Thread;
@@ -42,10 +43,30 @@ pub(super) fn look(thread: &Thread, made: u64) {
     }
 }
 
+/// Looks at what the enclave left in the registers at an exit.
+pub fn look_at_registers(general: &Registers, extended: &[u8]) {
+    if !SET.load(Relaxed) {
+        return;
+    }
+    let canary = [CANARY[0].load(Relaxed), CANARY[1].load(Relaxed)];
+    let g = general;
+    let words = [
+        g.rax, g.rbx, g.rcx, g.rdx, g.rsi, g.rdi, g.rbp, g.rsp, g.r8, g.r9, g.r10, g.r11, g.r12, g.r13,
+        g.r14, g.r15,
+    ];
+    if let Some(place) = words.iter().position(|word| canary.contains(word)) {
+        betray("register", place as u64);
+    }
+    let start = extended.as_ptr() as u64;
+    if let Some(place) = find(start, extended.len()) {
+        betray("state", place - start);
+    }
+}
+
 fn find(address: u64, length: usize) -> Option<u64> {
     let canary = [CANARY[0].load(Relaxed), CANARY[1].load(Relaxed)];
     let first = canary[0] as u8;
-    // SAFETY: the thread's own block and buffer, which stay mapped; only other threads of the loader write there meanwhile.
+    // SAFETY: the thread's own block, buffer or signal frame, which stay mapped; only other threads of the loader write there meanwhile.
     let bytes = unsafe { core::slice::from_raw_parts(address as *const u8, length) };
     let word = |at: usize| bytes[at..at + 8].iter().rev().fold(0u64, |all, byte| all << 8 | u64::from(*byte));
     let mut at = 0;

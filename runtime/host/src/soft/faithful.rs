@@ -133,6 +133,12 @@ pub fn execute(thread: &Thread, context: &mut Context) {
         Err(_) if crate::hostile::is_on() => return turn_away(context),
         Err(fault) => fail(EXIT_INTERNAL, format_args!("softsgx: ENCLU[{}]: {fault}", context.rax as u32)),
     };
+    #[cfg(feature = "hostile")]
+    if matches!(flow, Flow::Exited) {
+        let shown = state_of(context);
+        // SAFETY: the kernel saved the extended state where the frame says.
+        crate::hostile::look_at_registers(&shown, unsafe { context.extended_state() });
+    }
     put_state(context, &state);
     // SAFETY: the loader uses neither base, and the device says what the code that goes on has.
     unsafe { registers::set_bases(state.fs_base, state.gs_base) };
