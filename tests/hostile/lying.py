@@ -29,7 +29,7 @@ TRIPLE = "x86_64-unknown-linux-gnu"
 # As runtime/host/src/hostile/mod.rs has them.
 RESULTS, BUFFERS, SCRIBBLES, INTERRUPTS, EXCEPTIONS = 1, 2, 4, 8, 16
 PAGES, THREADS, CLOCKS, CLOCK_ERRORS, IMAGES, ENTRIES, REPLIES = 32, 64, 128, 256, 512, 1024, 2048
-RING, FULL = 8192, 16384
+RING, FULL, DENIED_TCS = 8192, 16384, 32768
 # Lies that a program can live with: none of them takes away what it cannot do without.
 BEARABLE = RESULTS | BUFFERS | SCRIBBLES | INTERRUPTS | CLOCKS | IMAGES | THREADS | ENTRIES
 

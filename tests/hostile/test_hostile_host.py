@@ -164,6 +164,13 @@ def test_every_call_about_pages_is_lied_about(image: Image, platform: str) -> No
     raise AssertionError(f"nothing of {untold} in {lies}")
 
 
+def test_a_thread_whose_page_was_converted_and_denied_comes_with_the_next(image: Image) -> None:
+    outcome = lying.run(image, ["5", "1"], seed=1, kinds=lying.DENIED_TCS, platform="softsgx")
+    check(outcome, "pages converted and denied")
+    assert (outcome.end, outcome.status) == ((0, 0), 0), outcome.stderr
+    assert outcome.made["ThreadCreate"] > 0
+
+
 @pytest.mark.parametrize("platform", ["softsgx", lying.FAITHFUL])
 def test_replies_to_other_calls_than_were_made_show_nothing(image: Image, served: Image, platform: str) -> None:
     replied = 0

@@ -54,6 +54,12 @@ pub fn provide_edmm(enclu: u64) {
     set_mode(Mode::Dynamic);
 }
 
+/// Lets pages of a test be those of an enclave without EDMM.
+#[cfg(not(freestanding))]
+pub fn provide_fixed() {
+    set_mode(Mode::Fixed);
+}
+
 #[inline]
 fn mode() -> Mode {
     match MODE.load(Relaxed) {

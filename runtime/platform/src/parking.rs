@@ -85,16 +85,16 @@ pub fn park(timeout_ns: Option<u64>) -> Wake {
 ///
 /// The word is the host's, who may say anything: true means no more than the end of a sleep does.
 pub fn look_for_wake() -> bool {
-    // SAFETY: the area is this thread's.
-    let (host_thread, patience) = unsafe {
-        let area = area::current();
-        ((*area).host_thread, &mut (*area).patience)
+    let area = area::current();
+    // SAFETY: the area is this thread's. Nothing of it is borrowed while an interrupt may come.
+    let (host_thread, mut patience) = unsafe { ((*area).host_thread, (*area).patience) };
+    let woken = patience.is_left() && {
+        let woken = looks_until_woken(host_thread + WAKE);
+        patience.learn(woken);
+        woken
     };
-    if !patience.is_left() {
-        return false;
-    }
-    let woken = looks_until_woken(host_thread + WAKE);
-    patience.learn(woken);
+    // SAFETY: as above.
+    unsafe { (*area).patience = patience };
     woken
 }
 

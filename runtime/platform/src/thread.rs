@@ -154,8 +154,11 @@ fn add_pages(number: u32, done: usize) -> Result<(), usize> {
     for (step, range) in ranges.iter().enumerate().skip(done) {
         pages::add_private(range.start, range.end - range.start).map_err(|_| step)?;
     }
-    // SAFETY: the page was accepted, and is nobody else's.
-    unsafe { (thread.tcs as *mut Tcs).write(block.tcs(number)) };
+    if done < ranges.len() {
+        // Not again: a host that says it did not convert the page may have, and then a write faults.
+        // SAFETY: the page was accepted, and is nobody else's.
+        unsafe { (thread.tcs as *mut Tcs).write(block.tcs(number)) };
+    }
     pages::make_tcs(thread.tcs).map_err(|_| ranges.len())
 }
 

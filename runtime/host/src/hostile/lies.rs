@@ -1,8 +1,9 @@
 //! The lies themselves, one call at a time.
 
-use core::sync::atomic::Ordering::SeqCst;
+use core::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 use casemate_abi::{HOST_BUFFER_SIZE, HostCall};
+use casemate_sgx::PageType;
 use linux_raw_sys::general::{
     __NR_mmap, __NR_ppoll, __kernel_timespec, MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, POLLIN, POLLOUT,
     PROT_NONE, PROT_READ, PROT_WRITE, pollfd,
@@ -32,6 +33,9 @@ pub(super) fn answer(call: HostCall, caller: &Thread, args: Args) -> i64 {
     }
     if has(kind::FULL) && call == PageMap {
         return -12;
+    }
+    if has(kind::DENIED_TCS) && call == PageConvert && args[2] == PageType::Tcs as u64 {
+        return convert_and_deny(caller, args);
     }
     if has(kind::RING | kind::REPLIES) && !is_ready(call, args[0]) {
         return -5;
@@ -67,6 +71,15 @@ pub(super) fn answer(call: HostCall, caller: &Thread, args: Args) -> i64 {
         PathOpen | SocketOpen | SocketAccept | EpollOpen => descriptor(call, caller, args),
         _ => other(call, caller, args),
     }
+}
+
+fn convert_and_deny(caller: &Thread, args: Args) -> i64 {
+    static DENIED: AtomicBool = AtomicBool::new(false);
+    if DENIED.fetch_xor(true, SeqCst) {
+        return 0;
+    }
+    honest(HostCall::PageConvert, caller, args);
+    -12
 }
 
 /// Whether a read or write of a descriptor can go on within two seconds. Where the answer to one call may reach another, the descriptor may be any, and what

@@ -64,6 +64,8 @@ pub mod kind {
     pub const RING: u32 = 8192;
     /// No lie: the host has no more pages.
     pub const FULL: u32 = 16_384;
+    /// Every second page that becomes a TCS: converted, and denied; the next one is said to be converted, as it was.
+    pub const DENIED_TCS: u32 = 32_768;
 }
 
 static ON: AtomicBool = AtomicBool::new(false);

@@ -3,12 +3,13 @@
 //! The test process plays both sides: low addresses are the enclave (program memory and heap, full of canaries), a mapping
 //! with guard pages around it is the host's thread block and buffer, and `host` answers every call. First come chosen lies,
 //! each with what must become of it; then `CASEMATE_LIES` (200,000) random ones over all calls, seeded by `CASEMATE_SEED`,
-//! the last fifth of them with pages and accesses as in an enclave with EDMM, while another thread scribbles over what the host owns. Lies that must end the run have a process each.
+//! a tenth of them with pages as in an enclave without EDMM and the last fifth with pages and accesses as in one with EDMM, while another thread scribbles over what the host owns. Lies that must end the run have a process each.
 
 mod chosen;
 mod edmm;
 mod exitless;
 mod fatal;
+mod fixed;
 mod host;
 mod machine;
 mod numbers;
@@ -41,6 +42,8 @@ fn run(_: HostFacts, main: Arc<ThreadHandle>) {
     chosen::check_all(&main);
     untrusted::check_all();
     random::check(&main);
+    fixed::check_all();
+    random::check_without_edmm(&main);
     untrusted::check_all_with_care();
     edmm::check_all();
     random::check_with_edmm(&main);
