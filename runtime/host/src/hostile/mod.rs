@@ -21,7 +21,7 @@ mod watch;
 
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering::*};
 
-use casemate_abi::{Blob, CALL_COUNT, HostCall, StartBlock};
+use casemate_abi::{Blob, CALL_COUNT, CpuidEntry, HostCall, StartBlock};
 
 use crate::arena::{self, Thread};
 use crate::calls::Args;
@@ -173,8 +173,21 @@ fn change_block(block: &mut StartBlock, lie: u64) {
         24 => block.ring.address += 8,
         25 => block.mappings = u64::MAX,
         26 => block.mappings = 0,
+        // AVX with the right end and another size; no XSAVE; a whole area for SSE alone.
+        27 => change_cpuid(block.cpuid, (0xd, 2), |registers| (registers[0], registers[1]) = (8, 824)),
+        28 => change_cpuid(block.cpuid, (1, 0), |registers| registers[2] = 0),
+        29 => change_cpuid(block.cpuid, (0xd, 0), |registers| *registers = [3, 576, 576, 0]),
         _ => block.index.address = (1 << 47) - 4096,
     }
+}
+
+/// Changes a leaf of the CPUID table.
+fn change_cpuid(table: Blob, leaf: (u32, u32), change: fn(&mut [u32; 4])) {
+    let (start, count) = (table.address as *mut CpuidEntry, table.length as usize / size_of::<CpuidEntry>());
+    // SAFETY: the loader's own table, which nobody has read yet.
+    let entries = unsafe { core::slice::from_raw_parts_mut(start, count) };
+    let wanted = entries.iter_mut().filter(|entry| (entry.leaf, entry.subleaf) == leaf);
+    wanted.for_each(|entry| change(&mut entry.registers));
 }
 
 /// Starts the threads that disturb the run.
