@@ -47,6 +47,18 @@ def test_a_program_that_makes_every_call_sees_nothing_of_the_hosts_bytes(everyth
     assert (outcome.end, outcome.status) == ((0, 0), 0), outcome.stderr
 
 
+def test_files_that_the_host_keeps_back_are_not_its_own_bytes_instead(everything: Image) -> None:
+    lies = 0
+    for seed in range(40):
+        kinds = SHOWS | lying.BEARABLE
+        outcome = lying.run(everything, ["60", "4"], seed=seed, kinds=kinds, rate=200, after=60, platform="softsgx")
+        assert outcome.defect() is None, f"seed {seed}: {outcome.defect()}\n{outcome.stderr[-2000:]}"
+        lies += outcome.lies["ImageOpen"]
+        if seed >= 5 and lies > 100:
+            return
+    raise AssertionError(f"only {lies} lies about files of the image")
+
+
 def test_python_and_its_libraries_come_from_their_files(
     debian_rootfs: Path, tmp_path_factory: pytest.TempPathFactory, everything: Image
 ) -> None:

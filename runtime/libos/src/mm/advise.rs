@@ -41,7 +41,7 @@ impl AddressSpace {
             Advice::Remove => self.punch(span)?,
             Advice::Populate(access) => self.populate_for(span, access)?,
         }
-        self.settle(span);
+        self.settle_or_blank(span)?;
         if mapped { Ok(()) } else { Err(Errno::ENOMEM) }
     }
 

@@ -174,20 +174,25 @@ impl AddressSpace {
 
     /// Makes the page at `address` present with that right, when no fault has happened yet: cheap if it is.
     pub(super) fn prepare(&self, address: u64, access: Access) -> bool {
+        self.bring(address, access) == FaultOutcome::Resolved
+    }
+
+    /// The same, and why not.
+    pub(super) fn bring(&self, address: u64, access: Access) -> FaultOutcome {
         let mut relieved = false;
         for _ in 0..ROUNDS {
             let step = self.state.lock().step(address, access);
             match step {
-                Step::Refuse(_) => return false,
-                Step::Present => return true,
-                step => match self.repair(address, step, &mut relieved) {
-                    Some(FaultOutcome::Resolved) => return true,
-                    Some(_) => return false,
-                    None => {}
-                },
+                Step::Refuse(outcome) => return outcome,
+                Step::Present => return FaultOutcome::Resolved,
+                step => {
+                    if let Some(outcome) = self.repair(address, step, &mut relieved) {
+                        return outcome;
+                    }
+                }
             }
         }
-        false
+        FaultOutcome::BusError
     }
 
     /// Whether the page at `address` can be written now; makes it present if it is only not loaded yet.

@@ -140,7 +140,10 @@ impl AddressSpace {
         if request.populate || self.state.lock().lock_future {
             self.populate(place.span);
         }
-        self.settle(place.span);
+        if let Err(error) = self.settle(place.span) {
+            let _ = self.unmap(place.span.start, place.span.len());
+            return Err(error);
+        }
         Ok(place.span.start)
     }
 
@@ -214,29 +217,6 @@ impl AddressSpace {
             let around = self.state.lock().present.around(at);
             at = around.map_or(Span::page(at).end, |present| present.end);
         }
-    }
-
-    /// Brings in what the program may touch in `span`, where it would not fault on what is missing (an enclave without EDMM whose
-    /// host does not hide pages). Call with no lock held.
-    pub(super) fn settle(&self, span: Span) {
-        if !self.pages.are_only_hidden() {
-            return;
-        }
-        let mut rest = span;
-        while let Some(page) = self.first_missing(rest) {
-            // Behind the end of a file there is nothing to bring in.
-            self.prepare(page.start, crate::user_space::Access::Read);
-            rest = Span::new(page.end, span.end);
-        }
-    }
-
-    /// The first page in `span` that may be touched and is not there.
-    fn first_missing(&self, span: Span) -> Option<Span> {
-        let state = self.state.lock();
-        let touched = |vma: &&Vma| !vma.is_inaccessible() && !matches!(vma.backing, Backing::System);
-        let parts = state.vmas.overlapping(span).filter(touched);
-        let mut parts = parts.map(|vma| vma.span.meet(span));
-        parts.find_map(|part| state.present.missing(part).first().map(|gap| Span::page(gap.start)))
     }
 
     /// Frees a place that the program chose of trampolines that are not in use. Call with no lock held.

@@ -7,6 +7,7 @@ mod coherence;
 mod describe;
 mod fault;
 mod heap;
+mod hidden;
 mod map;
 mod pages;
 mod protect;

@@ -20,10 +20,9 @@ impl AddressSpace {
     /// mprotect(2). As on Linux, what lies before the first hole or refusal is changed.
     pub fn protect(&self, address: u64, length: u64, protection: Protection) -> Result<()> {
         let outcome = self.change_rights(address, length, protection);
-        if let Some(span) = page_up(length).and_then(|length| Span::sized(address, length)) {
-            self.settle(span);
-        }
-        outcome
+        let span = page_up(length).and_then(|length| Span::sized(address, length));
+        let settled = span.map_or(Ok(()), |span| self.settle_or_blank(span));
+        outcome.and(settled)
     }
 
     fn change_rights(&self, address: u64, length: u64, protection: Protection) -> Result<()> {

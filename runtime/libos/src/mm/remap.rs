@@ -54,7 +54,7 @@ impl AddressSpace {
         let length = request.new_length;
         let address = self.change_place(request)?;
         if let Some(span) = page_up(length).and_then(|length| Span::sized(address, length)) {
-            self.settle(span);
+            self.settle_or_blank(span)?;
         }
         Ok(address)
     }

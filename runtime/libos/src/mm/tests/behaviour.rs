@@ -200,7 +200,8 @@ fn processes_never_get_each_others_addresses() {
 #[test]
 fn a_file_that_cannot_be_read_is_a_bus_error() {
     let (space, _) = space(64);
-    let file = Arc::new(super::fake::FakeFile { bytes: vec![1; 100].into(), broken: true, searched: false });
+    let file =
+        Arc::new(super::fake::FakeFile { bytes: vec![1; 100].into(), broken: true.into(), searched: false });
     let at = space.map(MapRequest::private_file(Placement::Hint(0), PAGE, READ, file, 0)).unwrap();
     assert_eq!(space.handle_fault(at, Access::Read), FaultOutcome::BusError);
     assert!(!space.make_present(at, Access::Read));

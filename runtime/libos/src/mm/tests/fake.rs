@@ -30,6 +30,10 @@ pub struct FakePages {
     pub fail_at: Mutex<usize>,
     /// A call that fails does so half-way.
     pub fails_half_way: AtomicBool,
+    /// Pages that are not there are only hidden.
+    pub only_hidden: AtomicBool,
+    /// Pages that were zeroed at least once.
+    pub zeroed: Mutex<BTreeSet<u64>>,
     /// Most boundaries between pages of different rights, if not 0.
     pub most_boundaries: AtomicUsize,
 }
@@ -95,6 +99,10 @@ impl FakePages {
 }
 
 impl Pages for FakePages {
+    fn are_only_hidden(&self) -> bool {
+        self.only_hidden.load(Relaxed)
+    }
+
     fn admits(&self, span: Span, change: Change) -> bool {
         let most = self.most_boundaries.load(Relaxed);
         let mut pages = self.pages.lock().unwrap().clone();
@@ -119,6 +127,7 @@ impl Pages for FakePages {
         let mut pages = self.pages.lock().unwrap();
         for at in addresses(span) {
             pages.insert(at, FakePage { protection, bytes: Vec::new() });
+            self.zeroed.lock().unwrap().insert(at);
         }
         outcome
     }
@@ -189,7 +198,7 @@ impl Pages for FakePages {
 /// A file of bytes.
 pub struct FakeFile {
     pub bytes: Mutex<Vec<u8>>,
-    pub broken: bool,
+    pub broken: AtomicBool,
     /// Whether system-call sites are searched for; else the file has a table that names none.
     pub searched: bool,
 }
@@ -209,7 +218,7 @@ impl SiteTable for NoSites {
 
 impl FakeFile {
     pub fn new(bytes: Vec<u8>) -> Arc<FakeFile> {
-        Arc::new(FakeFile { bytes: Mutex::new(bytes), broken: false, searched: false })
+        Arc::new(FakeFile { bytes: Mutex::new(bytes), broken: AtomicBool::new(false), searched: false })
     }
 
     /// A file whose page `n` is full of `n + 1`, and whose last page ends in the middle.
@@ -225,7 +234,7 @@ impl Mappable for FakeFile {
     }
 
     fn read_pages(&self, offset: u64, buffer: &mut [u8]) -> Result<()> {
-        if self.broken {
+        if self.broken.load(Relaxed) {
             return Err(Errno::EIO);
         }
         let bytes = self.bytes.lock().unwrap();

@@ -2,6 +2,7 @@
 
 mod behaviour;
 pub(crate) mod fake;
+mod hidden;
 mod model;
 mod refusals;
 mod rewriting;

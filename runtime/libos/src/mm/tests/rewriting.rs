@@ -20,7 +20,7 @@ fn code_file(pages: u64, places: &[(u64, &[u8])]) -> Arc<FakeFile> {
     for (at, code) in places {
         bytes[*at as usize..*at as usize + code.len()].copy_from_slice(code);
     }
-    Arc::new(FakeFile { bytes: bytes.into(), broken: false, searched: true })
+    Arc::new(FakeFile { bytes: bytes.into(), broken: false.into(), searched: true })
 }
 
 fn map(space: &AddressSpace, file: Arc<FakeFile>, pages: u64, protection: Protection) -> u64 {
