@@ -12,6 +12,7 @@
 enum { THREADS = 4 };
 static atomic_long rounds, handled, bad;
 static pthread_t threads[THREADS];
+static pthread_barrier_t done;
 static atomic_int end;
 
 static void count(int signal) {
@@ -91,6 +92,8 @@ static void *body(void *argument) {
         }
         atomic_fetch_add(&rounds, 1);
     }
+    // A thread that was joined must not be signalled any more: none ends before all have sent their last.
+    pthread_barrier_wait(&done);
     return NULL;
 }
 
@@ -122,6 +125,7 @@ static int mappings(void) {
 static void work(long milliseconds) {
     int ids[THREADS];
     end = 0;
+    MUST(-pthread_barrier_init(&done, NULL, THREADS));
     for (int i = 0; i < THREADS; i++) {
         ids[i] = i;
         // A thread may signal another before that has a number.
@@ -131,10 +135,8 @@ static void work(long milliseconds) {
     struct timespec left = {milliseconds / 1000, milliseconds % 1000 * 1000000};
     while (nanosleep(&left, &left) == -1) continue;
     end = 1;
-    for (int i = 0; i < THREADS; i++) {
-        MUST(-pthread_join(threads[i], NULL));
-        threads[i] = pthread_self();
-    }
+    for (int i = 0; i < THREADS; i++) MUST(-pthread_join(threads[i], NULL));
+    MUST(-pthread_barrier_destroy(&done));
 }
 
 int main(int argc, char **argv) {
