@@ -21,8 +21,8 @@ pub struct Barrier {
     asleep: AtomicBool,
     asked: AtomicU64,
     passed: AtomicU64,
-    /// Who waits for it to pass.
-    askers: Mutex<Vec<Arc<ThreadHandle>>>,
+    /// Who waits for it to pass, and which barrier: each stays until that one is passed, not only one of before.
+    askers: Mutex<Vec<(u64, Arc<ThreadHandle>)>>,
 }
 
 impl Default for Barrier {
@@ -47,16 +47,15 @@ impl Barrier {
         self.asleep.swap(false, SeqCst);
     }
 
-    /// Acknowledges all barriers so far. The thread comes here before it goes on after an interrupt.
+    /// Acknowledges all barriers so far. The thread comes here before it goes on after an interrupt, once it has taken its mark.
     pub fn pass(&self) {
         fence(SeqCst);
         let asked = self.asked.load(SeqCst);
         if self.passed.swap(asked, SeqCst) == asked {
             return;
         }
-        for asker in core::mem::take(&mut *self.askers.lock()) {
-            asker.unpark();
-        }
+        let due = take_due(&mut self.askers.lock(), asked);
+        due.iter().for_each(|asker| asker.unpark());
     }
 
     /// A barrier to wait for; `None` when the thread sleeps.
@@ -64,14 +63,21 @@ impl Barrier {
         if self.asleep.load(SeqCst) {
             return None;
         }
-        // Entered before it can be passed, so that nobody waits for a wake-up that was before.
-        self.askers.lock().push(asker.clone());
-        Some(self.asked.fetch_add(1, SeqCst) + 1)
+        // Under the lock, so that who passes this barrier finds the entry.
+        let mut askers = self.askers.lock();
+        let ticket = self.asked.fetch_add(1, SeqCst) + 1;
+        askers.push((ticket, asker.clone()));
+        Some(ticket)
     }
 
     fn has_passed(&self, ticket: u64) -> bool {
         self.passed.load(SeqCst) >= ticket || self.asleep.load(SeqCst)
     }
+}
+
+/// Takes out those who wait for a barrier up to `passed`.
+fn take_due<T>(askers: &mut Vec<(u64, T)>, passed: u64) -> Vec<T> {
+    askers.extract_if(.., |(ticket, _)| *ticket <= passed).map(|(_, asker)| asker).collect()
 }
 
 /// Returns when each of `threads` has passed a full memory barrier since the call. The calling thread may be among them.
@@ -109,6 +115,14 @@ mod tests {
         assert!(!barrier.has_passed(1));
         barrier.sleep();
         assert!(barrier.has_passed(1));
+    }
+
+    #[test]
+    fn who_asked_for_a_later_barrier_is_woken_by_that_one() {
+        let mut askers = vec![(3, 'a'), (5, 'b'), (4, 'c')];
+        assert_eq!(take_due(&mut askers, 4), ['a', 'c']);
+        assert_eq!(take_due(&mut askers, 4), []);
+        assert_eq!(take_due(&mut askers, 5), ['b']);
     }
 
     #[test]

@@ -39,7 +39,6 @@ pub fn run(own: &Arc<Thread>, registers: UserContext) {
             }
             Trap::Interrupt => {
                 thread::note_call(None);
-                own.barrier.pass();
                 signal::attend(&context, None);
                 own.offer_stage();
             }
@@ -69,7 +68,6 @@ fn serve_call(context: &Context) {
         if context.thread.must_end() {
             return;
         }
-        context.thread.barrier.pass();
         let next = signal::attend(context, restart);
         context.thread.offer_stage();
         if next == Next::Resume {
@@ -130,7 +128,6 @@ fn serve_exception(context: &Context, exception: Exception, in_vain: &mut InVain
     }
     signal::raise_exception(context, exception, outcome);
     if context.thread.has_signal() {
-        context.thread.barrier.pass();
         signal::attend(context, None);
     }
 }

@@ -36,6 +36,8 @@ pub fn attend(context: &Context, mut interrupted: Option<Errno>) -> Next {
         admit_host_signals();
     }
     let thread = context.thread;
+    // After the mark was taken: whose barrier it stood for is waiting, and sets it but once.
+    thread.barrier.pass();
     thread.set_attention(false);
     let mut handled = false;
     while let Some(info) = next_signal(thread) {
