@@ -15,7 +15,7 @@ use crate::{PAGE_SIZE, user};
 use regions::{Kind, regions};
 
 pub(crate) use regions::set_host_mappings;
-pub use regions::{Change, host_mappings};
+pub use regions::{Change, Need, host_mappings};
 
 /// Access rights of pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -140,8 +140,8 @@ pub(crate) fn begin() -> Result<(), PageError> {
 
 /// Whether the host has room in its page tables for a change. The calls below do not ask: who may be refused asks before, who must
 /// not goes on with what is kept for it.
-pub fn admits(address: u64, length: u64, change: Change) -> bool {
-    regions().admits(address, address.saturating_add(length), change)
+pub fn admits(address: u64, length: u64, change: Change, need: Need) -> bool {
+    regions().admits(address, address.saturating_add(length), change, need)
 }
 
 /// Whether half of that room is taken.

@@ -9,7 +9,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
 
-use casemate_platform::pages::{Change, Protection};
+use casemate_platform::pages::{Change, Need, Protection};
 use casemate_platform::sync::{Mutex, Once};
 use casemate_platform::user;
 
@@ -244,9 +244,13 @@ impl AddressSpace {
         if state.vmas.len() + extra > self.pages.most_mappings() { Err(Errno::ENOMEM) } else { Ok(()) }
     }
 
-    /// `ENOMEM` when the host has no room for a change of `span`.
+    /// `ENOMEM` when the host has no room for a change of `span` that a call asks for.
     pub(super) fn check_room(&self, span: Span, change: Change) -> Result<()> {
-        if self.pages.admits(span, change) { Ok(()) } else { Err(Errno::ENOMEM) }
+        self.check_room_for(Need::Call, span, change)
+    }
+
+    pub(super) fn check_room_for(&self, need: Need, span: Span, change: Change) -> Result<()> {
+        if self.pages.admits(span, change, need) { Ok(()) } else { Err(Errno::ENOMEM) }
     }
 
     /// Takes the pages in `parts` away, which are in ascending order. Neighbouring parts are taken in one call. When the host

@@ -2,7 +2,7 @@
 
 use alloc::sync::Arc;
 
-use casemate_platform::pages::{Change, Protection};
+use casemate_platform::pages::{Change, Need, Protection};
 
 use super::address_space::{AddressSpace, State};
 use super::coherence::{Coherence, Turn};
@@ -269,7 +269,7 @@ impl AddressSpace {
             .scratch
             .and_then(|room| Span::sized(room.start, part.len()).filter(|span| room.encloses(*span)));
         let scratch = scratch.ok_or(Errno::ENOMEM)?;
-        self.check_room(part, Change::Map(protection))?;
+        self.check_room_for(Need::Touched, part, Change::Map(protection))?;
         self.pages.map_to_fill(scratch)?;
         self.pages
             .write(scratch.start, bytes)
@@ -289,7 +289,7 @@ impl AddressSpace {
         if self.state.lock().present.touches(gap) {
             return Repair::LookAgain;
         }
-        if self.check_room(gap, Change::Map(vma.protection)).is_err() {
+        if self.check_room_for(Need::Touched, gap, Change::Map(vma.protection)).is_err() {
             return Repair::NoMemory;
         }
         if self.pages.map(gap, vma.protection).is_err() {
@@ -323,7 +323,7 @@ impl AddressSpace {
             }
             vma.protection
         };
-        if self.check_room(page, Change::Protect(protection)).is_err() {
+        if self.check_room_for(Need::Touched, page, Change::Protect(protection)).is_err() {
             return Repair::NoMemory;
         }
         // Marked first: a write that happens in between must not be forgotten.

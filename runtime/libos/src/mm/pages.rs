@@ -1,7 +1,7 @@
 //! What an address space needs from below: pages of program memory, and bytes in them. A trait, so that the address
 //! space can be tested without an enclave.
 
-use casemate_platform::pages::{self, Change, Protection};
+use casemate_platform::pages::{self, Change, Need, Protection};
 use casemate_platform::user;
 
 use super::span::Span;
@@ -15,7 +15,7 @@ pub trait Pages: Send + Sync {
     }
     /// Whether the host has room in its page tables for a change. Who may be refused asks before anything is changed; the calls
     /// below do not.
-    fn admits(&self, _span: Span, _change: Change) -> bool {
+    fn admits(&self, _span: Span, _change: Change, _need: Need) -> bool {
         true
     }
     /// Whether that room is half used up.
@@ -57,8 +57,8 @@ impl Pages for EnclavePages {
         pages::are_only_hidden()
     }
 
-    fn admits(&self, span: Span, change: Change) -> bool {
-        pages::admits(span.start, span.len(), change)
+    fn admits(&self, span: Span, change: Change, need: Need) -> bool {
+        pages::admits(span.start, span.len(), change, need)
     }
 
     fn is_crowded(&self) -> bool {

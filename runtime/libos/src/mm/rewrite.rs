@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, Ordering::*};
 
 use casemate_index::{MAX_CODE, MAX_STUB, Site, SiteKind, encode_patch, encode_stub, find_runtime_sites};
-use casemate_platform::pages::{Change, Protection};
+use casemate_platform::pages::{Change, Need, Protection};
 use casemate_platform::sync::Mutex;
 
 use super::address_space::AddressSpace;
@@ -281,7 +281,7 @@ impl AddressSpace {
             let state = self.state.lock();
             (state.present.missing(span), state.present.within(span).collect())
         };
-        self.check_room(span, Change::Map(READ_EXECUTE))?;
+        self.check_room_for(Need::Touched, span, Change::Map(READ_EXECUTE))?;
         let mut written = Ok(());
         for &part in &fresh {
             written = written.and_then(|()| self.pages.map(part, Protection::READ_WRITE));

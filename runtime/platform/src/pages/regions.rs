@@ -21,6 +21,10 @@ const BESIDE: u64 = 2048;
 /// Mappings of a thread: its block and what the loader has for it, with the guards between.
 const PER_THREAD: u64 = 12;
 
+/// Kept of what is left for pages that programs touch, or a part of it: a call can be refused, a page that is touched cannot.
+const FOR_TOUCHED: usize = 1024;
+const FOR_TOUCHED_PART: usize = 8;
+
 /// Boundaries that a change of one range makes at most: at its ends.
 const MOST_NEW: usize = 2;
 
@@ -70,6 +74,26 @@ pub enum Change {
     Protect(Protection),
     /// No pages.
     Unmap,
+}
+
+/// What a change is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// A call of the program, which gets an error when there is no room.
+    Call,
+    /// A page that a program touched: without room its process is killed. So calls leave something for it.
+    Touched,
+}
+
+impl Need {
+    /// How many boundaries there may be.
+    fn limit(self) -> usize {
+        let limit = LIMIT.load(Relaxed);
+        match self {
+            Need::Call => limit - FOR_TOUCHED.min(limit / FOR_TOUCHED_PART),
+            Need::Touched => limit,
+        }
+    }
 }
 
 /// A range with its rights.
@@ -137,8 +161,9 @@ impl Regions {
     }
 
     /// Whether there is room for a change of a range, or it takes no more room than there is taken.
-    pub(super) fn admits(&self, start: u64, end: u64, change: Change) -> bool {
-        if self.boundaries + MOST_NEW <= LIMIT.load(Relaxed) {
+    pub(super) fn admits(&self, start: u64, end: u64, change: Change, need: Need) -> bool {
+        let limit = need.limit();
+        if self.boundaries + MOST_NEW <= limit {
             return true;
         }
         let parts = match change {
@@ -162,7 +187,7 @@ impl Regions {
         }
         after += usize::from(last != self.kind_at(end));
         let after = self.boundaries + after - self.boundaries_within(start, end);
-        after <= self.boundaries || after <= LIMIT.load(Relaxed)
+        after <= self.boundaries || after <= limit
     }
 
     /// Whether half the room is taken.
@@ -294,7 +319,8 @@ mod tests {
             };
             let before = regions.boundaries;
             LIMIT.store(before, Relaxed);
-            let admitted = regions.admits(start, end, change);
+            let admitted = regions.admits(start, end, change, Need::Touched);
+            let called = regions.admits(start, end, change, Need::Call);
             match change {
                 Change::Map(protection) => regions.set(start, end, Some(Kind::of(protection))),
                 Change::Protect(protection) => regions.protect(start, end, protection),
@@ -302,6 +328,7 @@ mod tests {
             }
             assert_eq!(regions.boundaries, counted(&regions));
             assert_eq!(admitted, regions.boundaries <= before);
+            assert_eq!(called, regions.boundaries <= before.max(Need::Call.limit()));
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What single calls do.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use casemate_platform::pages::Protection;
 
@@ -79,6 +80,19 @@ fn small_files_come_in_at_once_and_large_ones_when_touched() {
         "the small file lies above"
     );
     assert_eq!(space.handle_fault(at - 1, Access::Read), FaultOutcome::NotMapped);
+}
+
+#[test]
+fn a_page_of_a_file_comes_in_where_calls_find_no_room_any_more() {
+    let (space, pages) = space(256);
+    let file = MapRequest::private_file(Placement::Hint(0), 120 * PAGE, READ, FakeFile::numbered(120), 0);
+    let at = space.map(file).unwrap();
+    let memory = anonymous(&space, Placement::Hint(0), 20).unwrap();
+    pages.most_boundaries.store(8, Relaxed);
+    let refused = (1..20).step_by(2).find(|page| space.protect(memory + page * PAGE, PAGE, READ).is_err());
+    assert_eq!(refused, Some(7), "boundaries at both ends, and two for each page");
+    assert_eq!(byte(&space, at + 40 * PAGE), 41);
+    assert_eq!(space.handle_fault(at + 100 * PAGE, Access::Read), FaultOutcome::OutOfMemory);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 use casemate_index::Site;
-use casemate_platform::pages::{Change, Protection};
+use casemate_platform::pages::{Change, Need, Protection};
 
 use crate::errno::{Errno, Result};
 use crate::file::{Mappable, SiteTable};
@@ -34,9 +34,11 @@ pub struct FakePages {
     pub only_hidden: AtomicBool,
     /// Pages that were zeroed at least once.
     pub zeroed: Mutex<BTreeSet<u64>>,
-    /// Most boundaries between pages of different rights, if not 0.
+    /// Most boundaries between pages of different rights, if not 0; [`FOR_TOUCHED`] more for pages that are touched.
     pub most_boundaries: AtomicUsize,
 }
+
+const FOR_TOUCHED: usize = 2;
 
 fn addresses(span: Span) -> impl Iterator<Item = u64> {
     assert!(span.start.is_multiple_of(PAGE) && span.end.is_multiple_of(PAGE), "{span:?}");
@@ -103,7 +105,8 @@ impl Pages for FakePages {
         self.only_hidden.load(Relaxed)
     }
 
-    fn admits(&self, span: Span, change: Change) -> bool {
+    fn admits(&self, span: Span, change: Change, need: Need) -> bool {
+        let kept = if need == Need::Touched { FOR_TOUCHED } else { 0 };
         let most = self.most_boundaries.load(Relaxed);
         let mut pages = self.pages.lock().unwrap().clone();
         let before = boundaries(&pages);
@@ -118,7 +121,7 @@ impl Pages for FakePages {
                 Change::Unmap => drop(pages.remove(&at)),
             }
         }
-        most == 0 || boundaries(&pages) <= most.max(before)
+        most == 0 || boundaries(&pages) <= (most + kept).max(before)
     }
 
     fn map(&self, span: Span, protection: Protection) -> Result<()> {
