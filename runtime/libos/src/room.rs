@@ -2,7 +2,8 @@
 //! them before there is nothing left, because its own code has no way out when an allocation fails but to end the run.
 //!
 //! So a reserve stays free for what must go on: calls that make something begin by asking ([`check`]), what may be large is
-//! allocated so that it can fail ([`buffer`]), and what only saves work (caches) goes first.
+//! allocated so that it can fail ([`buffer`]), and what only saves work (caches) goes first. A part of the reserve is a block that the heap
+//! holds (`casemate_platform::heap`): what is free beside it may be in pieces, or pages that the host does not give.
 
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering::*};
@@ -65,22 +66,25 @@ pub fn check() -> Result<()> {
 
 /// As [`check`], where locks of a file's contents are held: names are left alone.
 pub fn check_for_page() -> Result<()> {
-    heap::make_ready();
-    if is_short() {
-        image::forget_pages();
+    if is_ready_for(0) {
+        return Ok(());
     }
-    if is_short() { Err(Errno::ENOMEM) } else { Ok(()) }
+    image::forget_pages();
+    if is_ready_for(0) { Ok(()) } else { Err(Errno::ENOMEM) }
 }
 
 /// `ENOMEM` when not even `bytes` more are left beside the reserve. Call with no lock held.
 pub fn check_for(bytes: usize) -> Result<()> {
-    heap::make_ready();
-    if !is_short_of(bytes as u64) {
+    if is_ready_for(bytes as u64) {
         return Ok(());
     }
     image::forget_pages();
     forget_names();
-    if is_short_of(bytes as u64) { Err(Errno::ENOMEM) } else { Ok(()) }
+    if is_ready_for(bytes as u64) { Ok(()) } else { Err(Errno::ENOMEM) }
+}
+
+fn is_ready_for(bytes: u64) -> bool {
+    !is_short_of(bytes) && heap::make_ready()
 }
 
 /// Zeros; `ENOMEM` when there is no room for them.

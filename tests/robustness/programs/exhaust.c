@@ -101,6 +101,26 @@ static void free_inodes(long i) {
     }
 }
 
+// Links in one directory: little beside its table of names, which doubles.
+static int by_names(void) {
+    char name[64];
+    if (count == 0) {
+        MUST(mkdir("names", 0700));
+        MUST(close(MUST(open("named", O_WRONLY | O_CREAT, 0600))));
+    }
+    sprintf(name, "names/%ld", count);
+    return link("named", name);
+}
+static void free_names(long i) {
+    char name[64];
+    sprintf(name, "names/%ld", i);
+    MUST(unlink(name));
+    if (i == 0) {
+        MUST(rmdir("names"));
+        MUST(unlink("named"));
+    }
+}
+
 static int by_symlinks(void) {
     char name[64];
     static char target[4000];
@@ -298,6 +318,7 @@ static const struct {
     {"file", by_write, free_write, MOST},
     {"memfd", by_memfd, free_memfd, MOST},
     {"inodes", by_inodes, free_inodes, MOST},
+    {"names", by_names, free_names, MOST},
     {"symlinks", by_symlinks, free_symlinks, MOST},
     {"xattrs", by_xattrs, free_xattrs, MOST},
     {"pipes", by_pipes, free_pipes, MOST},

@@ -290,6 +290,8 @@ impl Location {
             Some(Entry::Missing) => return Err(Errno::ENOENT),
             None => {}
         }
+        // Before anything is done for which the name has to be kept: a table that grows may be large.
+        names.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
         match self.inode.lookup(name) {
             Ok(inode) => Ok(self.insert(names, name, inode)),
             Err(Errno::ENOENT) => {

@@ -86,6 +86,7 @@ impl Directory {
         if state.dead {
             return Err(Errno::ENOENT);
         }
+        state.changes.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
         let position = match state.changes.get(name) {
             // A replaced name keeps its place in listings.
             Some(Change::Added { position, .. }) => *position,
@@ -107,6 +108,7 @@ impl Directory {
         let hidden = self.below(image, name)?.is_some();
         let mut state = self.state.lock();
         let old = if hidden {
+            state.changes.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
             state.changes.insert(name.into(), Change::Removed)
         } else {
             state.changes.remove(name)
