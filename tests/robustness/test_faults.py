@@ -78,8 +78,7 @@ def test_a_fault_in_the_library_os_is_reported_once(failing: Image, platform: st
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("platform", PLATFORMS)
-# On direct nothing lies between the stacks of two threads: one that runs over may meet the other's before it faults.
-@pytest.mark.parametrize("call", [PANIC, NULL, pytest.param(STACK, marks=pytest.mark.long)])
+@pytest.mark.parametrize("call", [PANIC, NULL, STACK])
 def test_several_threads_that_fail_at_once_make_one_report(failing: Image, platform: str, call: int) -> None:
     for _ in range(5):
         done = run(failing, ["/fault", str(call), "several"], platform)
