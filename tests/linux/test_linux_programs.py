@@ -104,6 +104,20 @@ def test_prints_the_same_in_an_enclave_without_dynamic_memory(name: str) -> None
 
 
 @pytest.mark.timeout(900)
+@pytest.mark.parametrize("platform", ["direct", "softsgx", "softsgx-static"])
+@pytest.mark.parametrize("size", ["512M", "2G"])
+def test_a_program_at_fixed_addresses_becomes_another_in_a_small_enclave(size: str, platform: str) -> None:
+    # Both have their addresses from the linker, `launch` too. Below 4 GiB they share them with all that is kept there.
+    variant = next(variant for variant in VARIANTS if variant.name == "glibc-static")
+    if variant not in available_variants():
+        pytest.skip(f"{variant.compiler} is not installed")
+    build(PROGRAMS, variant)
+    image = variant_image(variant, f"-{size}", (f'sgx.enclave_size = "{size}"',))
+    (result,) = run_all(discover("memory/partial_munmap"), variant, image, platform=platform)
+    assert result.difference() is None, result.difference()
+
+
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize(
     "name",
     [

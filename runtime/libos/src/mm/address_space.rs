@@ -331,11 +331,13 @@ impl Default for AddressSpace {
     }
 }
 
-/// Pages that clusters are made in. Not in the low 4 GiB: programs that are linked to a fixed address lie there.
+/// Pages that clusters are made in. Not in the low 4 GiB: programs that are linked to a fixed address lie there; in a small enclave
+/// not in its lower half, while there is room.
 fn claim_scratch(arena: &Arena, id: u64) -> Option<Span> {
     let bounds = arena.bounds();
-    let high = Span::new((4 << 30).clamp(bounds.start, bounds.end), bounds.end);
-    arena.claim_lowest(id, CLUSTER_MAXIMUM, high).or_else(|| arena.claim_lowest(id, CLUSTER_MAXIMUM, bounds))
+    let starts = [4 << 30, bounds.start + bounds.len() / 2, bounds.start];
+    let windows = starts.map(|start: u64| Span::new(start.clamp(bounds.start, bounds.end), bounds.end));
+    windows.into_iter().find_map(|window| arena.claim_lowest(id, CLUSTER_MAXIMUM, window))
 }
 
 impl Drop for AddressSpace {

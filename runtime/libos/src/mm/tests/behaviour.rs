@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use casemate_platform::pages::Protection;
 
-use super::fake::{BASE, FakeFile, space};
+use super::fake::{BASE, FakeFile, FakePages, space};
 use crate::errno::Errno;
 use crate::mm::{AddressSpace, Advice, Arena, FaultOutcome, MapRequest, PAGE, Placement, Span};
 use crate::user_space::Access;
@@ -40,6 +40,16 @@ fn mappings_are_found_from_the_top_down_and_hints_are_kept() {
     assert_eq!(anonymous(&space, Placement::Hint(0), 64), Err(Errno::ENOMEM));
     assert_eq!(anonymous(&space, Placement::Hint(0), 0), Err(Errno::EINVAL));
     assert_eq!(anonymous(&space, Placement::Hint(0), u64::MAX / PAGE), Err(Errno::ENOMEM));
+}
+
+#[test]
+fn scratch_pages_leave_the_low_addresses_to_programs_that_are_linked_to_them() {
+    for size in [64 << 20, 1 << 30, 8 << 30u64] {
+        let arena = Arc::new(Arena::new(Span::new(0x1_0000, size)));
+        let spaces = [(); 4].map(|()| AddressSpace::with(arena.clone(), Arc::new(FakePages::default())));
+        let lowest = spaces.iter().filter_map(|space| space.scratch).map(|span| span.start).min();
+        assert!(lowest.is_some_and(|lowest| lowest >= size.min(4 << 30) / 2), "{size:#x}: {lowest:x?}");
+    }
 }
 
 #[test]
