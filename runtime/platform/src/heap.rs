@@ -22,18 +22,25 @@ static GROWING: Mutex<()> = Mutex::new(());
 /// What is taken must be cleared: the pages were never measured.
 static CLEAR: AtomicBool = AtomicBool::new(false);
 
-/// A block that is given up when an allocation fails: in one piece, whatever else the heap is broken into, and on pages that exist.
+/// A block that is given up when an allocation fails: in one piece, whatever else the heap is broken into, and on pages that exist. Its
+/// size stands in it.
 static KEPT: AtomicPtr<u8> = AtomicPtr::new(core::ptr::null_mut());
-/// Held while it is given up.
+/// Its size, or 0, for [`left`].
+static KEPT_SIZE: AtomicU64 = AtomicU64::new(0);
+/// Held while it changes hands.
 static GIVING_UP: Mutex<()> = Mutex::new(());
 
 /// Least that the heap grows by, in bytes.
 const GROWTH: u64 = 1 << 20;
-/// The block that is kept.
-const KEPT_LAYOUT: Layout = match Layout::from_size_align(1 << 20, 16) {
-    Ok(layout) => layout,
-    Err(_) => panic!(),
-};
+/// Sizes of the block that is kept: the largest that can be had.
+const KEPT_SIZES: [usize; 3] = [1 << 20, 1 << 19, 1 << 18];
+
+const fn kept_layout(size: usize) -> Layout {
+    match Layout::from_size_align(size, 16) {
+        Ok(layout) => layout,
+        Err(_) => panic!(),
+    }
+}
 
 /// Gives the heap its range, of which `committed` bytes exist; called once at start, before the first allocation.
 pub(crate) fn set_range(base: u64, size: u64, committed: u64, clear: bool) {
@@ -52,8 +59,7 @@ pub fn size() -> u64 {
 /// Bytes that can still be had, about, with the block that is kept: of the whole heap, or of what exists of it when the host gives no more.
 pub fn left() -> u64 {
     let end = if REFUSED.load(Relaxed) { COMMITTED.load(Relaxed) } else { END.load(Relaxed) };
-    let kept = if KEPT.load(Relaxed).is_null() { 0 } else { KEPT_LAYOUT.size() as u64 };
-    (end - BASE.load(Relaxed) + kept).saturating_sub(USED.load(Relaxed))
+    (end - BASE.load(Relaxed) + KEPT_SIZE.load(Relaxed)).saturating_sub(USED.load(Relaxed))
 }
 
 /// Whether the block is there that is kept for allocations which nobody can do without; it is when it can be had.
@@ -61,14 +67,30 @@ pub fn make_ready() -> bool {
     if !KEPT.load(Relaxed).is_null() {
         return true;
     }
-    // SAFETY: the layout's size is not 0.
-    let block = unsafe { alloc::alloc::alloc(KEPT_LAYOUT) };
-    if !block.is_null() && KEPT.compare_exchange(core::ptr::null_mut(), block, Release, Relaxed).is_err() {
-        // Another thread was faster.
-        // SAFETY: the block came from this allocator with this layout, and nobody else knows it.
-        unsafe { alloc::alloc::dealloc(block, KEPT_LAYOUT) };
+    for size in KEPT_SIZES {
+        // SAFETY: the layout's size is not 0.
+        let block = unsafe { alloc::alloc::alloc(kept_layout(size)) };
+        if !block.is_null() {
+            keep(block, size);
+            return true;
+        }
     }
-    !block.is_null()
+    false
+}
+
+fn keep(block: *mut u8, size: usize) {
+    let giving_up = GIVING_UP.lock();
+    if KEPT.load(Relaxed).is_null() {
+        // SAFETY: the block is this function's alone, and large enough for the word.
+        unsafe { block.cast::<usize>().write(size) };
+        KEPT_SIZE.store(size as u64, Relaxed);
+        KEPT.store(block, Release);
+        return;
+    }
+    // Another thread was faster.
+    drop(giving_up);
+    // SAFETY: the block came from this allocator with this layout, and nobody else knows it.
+    unsafe { alloc::alloc::dealloc(block, kept_layout(size)) };
 }
 
 /// Takes `size` bytes (a multiple of the page size) off the range for good; None when it is used up.
@@ -129,15 +151,16 @@ impl EnclaveHeap {
     /// Tries again with the block that is kept, where that can help.
     fn or_with_kept(&self, size: usize, allocate: impl Fn() -> *mut u8) -> *mut u8 {
         let found = allocate();
-        if !found.is_null() || size >= KEPT_LAYOUT.size() {
+        if !found.is_null() || size >= KEPT_SIZES[0] {
             return found;
         }
         // Held, so that of several threads that find nothing each tries once more after the block was given up.
         let giving_up = GIVING_UP.lock();
         let kept = KEPT.swap(core::ptr::null_mut(), AcqRel);
         if !kept.is_null() {
-            // SAFETY: the block came from this heap with this layout; who takes it out of `KEPT` owns it.
-            unsafe { self.0.dealloc(kept, KEPT_LAYOUT) };
+            KEPT_SIZE.store(0, Relaxed);
+            // SAFETY: the block came from this heap with the layout of the size in it; who takes it out of `KEPT` owns it.
+            unsafe { self.0.dealloc(kept, kept_layout(kept.cast::<usize>().read())) };
         }
         drop(giving_up);
         allocate()
@@ -167,5 +190,35 @@ unsafe impl GlobalAlloc for EnclaveHeap {
     unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
         // SAFETY: `ptr` came from the heap below with this layout, and stays as it is when the call fails.
         self.or_with_kept(new_size, || unsafe { self.0.realloc(ptr, layout, new_size) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMALL: Layout = kept_layout(64 << 10);
+
+    #[test]
+    fn the_block_that_is_kept_is_given_up_for_what_finds_nothing_else() {
+        let size = 8 << 20;
+        let heap = EnclaveHeap::new();
+        // SAFETY: the range is the test's own and zero, and lives as long as the heap is used; layouts are not empty, and what is
+        // given back came from this heap.
+        unsafe {
+            let range = alloc::alloc::alloc_zeroed(Layout::from_size_align_unchecked(size, crate::PAGE_SIZE));
+            set_range(range as u64, size as u64, size as u64, false);
+            keep(heap.alloc(kept_layout(KEPT_SIZES[0])), KEPT_SIZES[0]);
+            assert!(make_ready() && left() >= size as u64 - 64);
+            let taken = core::iter::from_fn(|| Some(heap.0.alloc(SMALL)).filter(|block| !block.is_null()));
+            let taken: alloc::vec::Vec<_> = taken.collect();
+            assert!(taken.len() > 90 && left() < 2 << 20, "{}", left());
+            assert!(heap.alloc(kept_layout(KEPT_SIZES[0])).is_null(), "as large as the block itself");
+            assert!(!KEPT.load(Relaxed).is_null());
+            assert!(!heap.alloc(SMALL).is_null());
+            assert!(KEPT.load(Relaxed).is_null() && KEPT_SIZE.load(Relaxed) == 0);
+            assert!(!heap.alloc(SMALL).is_null(), "of the rest of it");
+            taken.into_iter().for_each(|block| heap.dealloc(block, SMALL));
+        }
     }
 }
