@@ -154,6 +154,10 @@ host_calls! {
 
     /// `()`: sleep until this thread's [`Request`](crate::Request) is answered, when a server has taken it.
     AnswerAwait = 52,
+
+    /// `(what, buf, capacity)`: the network's interfaces as [`HostInterface`](crate::HostInterface) (`what` = 0) or their addresses as
+    /// [`HostAddress`](crate::HostAddress) (1), as many as fit into half of the capacity. Result: count.
+    NetworkRead = 53,
 }
 
 /// How many calls there are.

@@ -56,7 +56,7 @@ pub fn is_short(call: HostCall, args: &[u64; 6]) -> bool {
         SocketOpen | SocketBind | SocketListen | SocketGetOption | SocketSetOption | SocketName
         | SocketShutdown => true,
         SocketSend | SocketReceive => has(args[2], MSG_DONTWAIT),
-        EpollOpen | EpollControl => true,
+        EpollOpen | EpollControl | NetworkRead => true,
         FdPoll => args[2] == 0,
         EpollWait => args[3] == 0,
         // The others wait for a terminal's output.

@@ -20,7 +20,10 @@ pub use start::{
 pub use thread::{
     ExceptionFrame, HOST_BUFFER_SIZE, HostThread, SleepState, VECTOR_INTERRUPT, VECTOR_SYSCALL,
 };
-pub use wire::{CpuidEntry, DirectoryEntry, EpollEntry, HostClock, HostStat, MessageHeader, PollEntry};
+pub use wire::{
+    CpuidEntry, DirectoryEntry, EpollEntry, HostAddress, HostClock, HostInterface, HostStat, MessageHeader,
+    PollEntry,
+};
 
 /// Version of this interface; both sides are built together and refuse another's.
-pub const ABI_VERSION: u32 = 4;
+pub const ABI_VERSION: u32 = 5;

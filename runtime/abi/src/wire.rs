@@ -86,6 +86,52 @@ pub struct MessageHeader {
     pub control_length: u64,
 }
 
+/// A network interface.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub struct HostInterface {
+    /// Its number, from 1.
+    pub index: u32,
+    /// IFF_*.
+    pub flags: u32,
+    /// Largest packet in bytes.
+    pub mtu: u32,
+    /// Most packets that wait to be sent.
+    pub queue: u32,
+    /// ARPHRD_*.
+    pub kind: u16,
+    /// How much of `hardware` and of `broadcast` counts.
+    pub hardware_length: u8,
+    /// How much of `name` counts.
+    pub name_length: u8,
+    /// Hardware address.
+    pub hardware: [u8; 8],
+    /// Hardware address of everybody.
+    pub broadcast: [u8; 8],
+    /// Name.
+    pub name: [u8; 16],
+}
+
+/// An address of an interface.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub struct HostAddress {
+    /// The interface's number.
+    pub interface: u32,
+    /// AF_INET or AF_INET6; of the former only the first four bytes of addresses count.
+    pub family: u8,
+    /// Length of the network's part in bits.
+    pub prefix: u8,
+    /// RT_SCOPE_*.
+    pub scope: u8,
+    /// IFA_F_*, the lower eight.
+    pub flags: u8,
+    /// The interface's own address.
+    pub address: [u8; 16],
+    /// The other end's, of a point-to-point interface; else everybody's; else 0.
+    pub other: [u8; 16],
+}
+
 /// Head of a directory entry as getdents64(2) writes it; the NUL-ended name follows at offset 19.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C, packed)]

@@ -389,7 +389,7 @@ fn descriptors_keep_their_modes_and_closed_pipes_are_errors() {
 #[test]
 fn sockets_and_epoll_work_on_loopback() {
     let place = Place::new();
-    for scenario in ["tcp", "udp", "epoll"] {
+    for scenario in ["tcp", "udp", "epoll", "interfaces"] {
         place.pass(&[], &[scenario]);
     }
 }

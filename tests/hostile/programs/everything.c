@@ -9,6 +9,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ifaddrs.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -272,6 +273,17 @@ static void udp(void) {
     close(fd);
 }
 
+static void interfaces(void) {
+    struct ifaddrs *all;
+    int seen = 0;
+    if (getifaddrs(&all))
+        return;
+    for (struct ifaddrs *each = all; each; each = each->ifa_next)
+        if (!each->ifa_name || !each->ifa_name[0] || strlen(each->ifa_name) > 15 || seen++ > 4096)
+            wrong(18, "getifaddrs");
+    freeifaddrs(all);
+}
+
 static void clocks(void) {
     static __thread struct timespec last;
     struct timespec now, pause = {0, 20000};
@@ -404,6 +416,7 @@ static void *work(void *argument) {
             image_files();
             tcp();
             udp();
+            interfaces();
             clocks();
             memory();
             quote();

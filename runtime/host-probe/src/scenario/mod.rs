@@ -44,6 +44,7 @@ pub fn run() -> u64 {
         b"tcp" => network::tcp(),
         b"udp" => network::udp(),
         b"epoll" => network::epoll(),
+        b"interfaces" => network::interfaces(),
         other => {
             say!("no scenario {:?}", core::str::from_utf8(other));
             return 2;

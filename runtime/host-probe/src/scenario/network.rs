@@ -2,12 +2,14 @@
 
 use core::sync::atomic::{AtomicU64, Ordering::*};
 
-use casemate_abi::{EpollEntry, HostCall, MessageHeader};
+use casemate_abi::{EpollEntry, HostAddress, HostCall, HostInterface, MessageHeader};
 use linux_raw_sys::errno::*;
 use linux_raw_sys::net::*;
 
 use crate::enclave::{Thread, buffer, get, host, put, seen, spawn};
 
+/// IFF_LOOPBACK.
+const IFF_LOOPBACK: u32 = 0x8;
 /// sizeof(struct sockaddr_in).
 const ADDRESS: u64 = 16;
 /// Offsets in the host buffer.
@@ -157,4 +159,31 @@ pub fn epoll() {
     }
     same!(wait(5, 0), 0);
     same!(wait(0, 0), -(EINVAL as i64));
+}
+
+/// The loopback interface with its address; buffers that are none.
+pub fn interfaces() {
+    let capacity = casemate_abi::HOST_BUFFER_SIZE as u64;
+    let read = |what, length| host(HostCall::NetworkRead, [what, buffer(), length, 0, 0, 0]);
+    let count = read(0, capacity);
+    check!(count > 0);
+    let interfaces =
+        (0..count as u64).map(|each| get::<HostInterface>(each * size_of::<HostInterface>() as u64));
+    let Some(own) = interfaces.into_iter().find(|each| each.flags & IFF_LOOPBACK != 0) else {
+        return check!(false);
+    };
+    same!((&own.name[..own.name_length as usize], own.kind), (b"lo".as_slice(), 772));
+    check!(own.index > 0 && own.mtu > 0 && own.hardware_length == 6);
+    let count = read(1, capacity);
+    let mut addresses =
+        (0..count as u64).map(|each| get::<HostAddress>(each * size_of::<HostAddress>() as u64));
+    check!(addresses.any(|each| {
+        each.interface == own.index
+            && each.family == AF_INET as u8
+            && each.prefix == 8
+            && each.address[..4] == [127, 0, 0, 1]
+    }));
+    same!(read(2, capacity), -(EINVAL as i64));
+    same!(read(0, 4096), -(EFAULT as i64));
+    same!(read(0, capacity + 1), -(EFAULT as i64));
 }

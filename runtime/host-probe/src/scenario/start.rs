@@ -116,6 +116,7 @@ pub fn stack_use() {
         (HostCall::VolumeStat, [0, buffer(), 0, 0, 0, 0]),
         (HostCall::SocketReceive, [99, buffer(), 0, 0, 0, 0]),
         (HostCall::EpollWait, [99, buffer(), 8, 0, 0, 0]),
+        (HostCall::NetworkRead, [1, buffer(), 65536, 0, 0, 0]),
         (HostCall::PageMap, [layout().user_base, 4096, 3, 0, 0, 0]),
     ];
     let mut most = 0;

@@ -7,6 +7,7 @@
 mod descriptor;
 mod epoll;
 mod image;
+mod network;
 mod pages;
 mod path;
 mod quote;
@@ -92,6 +93,7 @@ pub(crate) fn serve(call: HostCall, caller: &Thread, args: Args) -> Reply {
         QuoteTarget => quote::target(caller, a),
         QuoteMake => quote::make(caller, a, b),
         AnswerAwait => exitless::await_answer(caller),
+        NetworkRead => network::read(caller, a, b, args[2]),
     }
 }
 

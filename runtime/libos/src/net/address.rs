@@ -14,6 +14,8 @@ pub const UNIX: u32 = 1;
 pub const INET: u32 = 2;
 /// AF_INET6.
 pub const INET6: u32 = 10;
+/// AF_NETLINK.
+pub const NETLINK: u32 = 16;
 
 /// The family of an address; `EINVAL` when it is too short to have one.
 pub fn family(address: &[u8]) -> Result<u32> {

@@ -13,7 +13,7 @@ use casemate_platform::thread;
 
 use super::control::{self, ControlMessage, Stamp};
 use super::host_option::{Access, access};
-use super::{ADDRESS_LIMIT, Incoming, Outgoing, STREAM, Socket, address, message};
+use super::{ADDRESS_LIMIT, Incoming, Outgoing, STREAM, Socket, address, interface, message};
 use crate::errno::{Errno, Result};
 use crate::events::{Events, Poller, blocking, poll_host};
 use crate::file::{File, OpenFlags, StatusFlags};
@@ -332,7 +332,7 @@ impl File for HostSocket {
 
     fn ioctl(&self, request: u32, argument: u64) -> Result<usize> {
         if !matches!(request, FIONREAD | TIOCOUTQ) {
-            return Err(Errno::ENOTTY);
+            return interface::ioctl(self.domain, request, argument);
         }
         let mut value = [0; 4];
         host::fd_ioctl(&self.fd, request, &mut value)?;

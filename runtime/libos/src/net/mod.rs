@@ -1,14 +1,18 @@
-//! Sockets: those of the Internet families are the host's, every result checked; UNIX sockets stay inside.
+//! Sockets: those of the Internet families are the host's, every result checked; UNIX sockets stay inside, and netlink is
+//! answered there.
 
 mod address;
 pub mod control;
 mod host_option;
 mod host_socket;
+mod interface;
+mod netlink;
 mod unix;
 
-pub use address::{ADDRESS_LIMIT, INET, INET6, UNIX, UNSPECIFIED, family};
+pub use address::{ADDRESS_LIMIT, INET, INET6, NETLINK, UNIX, UNSPECIFIED, family};
 pub use control::ControlMessage;
 pub use host_socket::HostSocket;
+pub use netlink::NetlinkSocket;
 pub use unix::UnixSocket;
 
 use alloc::sync::Arc;
@@ -132,6 +136,9 @@ pub fn as_socket(file: &Arc<dyn File>) -> Result<&dyn Socket> {
         return Ok(socket);
     }
     if let Some(socket) = any.downcast_ref::<UnixSocket>() {
+        return Ok(socket);
+    }
+    if let Some(socket) = any.downcast_ref::<NetlinkSocket>() {
         return Ok(socket);
     }
     Err(Errno::ENOTSOCK)

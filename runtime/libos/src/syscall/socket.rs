@@ -8,7 +8,7 @@ use linux_raw_sys::general as raw;
 use super::pipe::install;
 use crate::errno::{Errno, Result};
 use crate::file::{File, OpenFlags};
-use crate::net::{self, ADDRESS_LIMIT, HostSocket, UnixSocket, as_socket};
+use crate::net::{self, ADDRESS_LIMIT, HostSocket, NetlinkSocket, UnixSocket, as_socket};
 use crate::process::{Context, Fd};
 use crate::user_space::{self, Addr};
 
@@ -42,6 +42,7 @@ pub fn sys_socket(ctx: &Context, domain: u32, kind: u32, protocol: u32) -> Resul
         }
         net::INET | net::INET6 => return Err(Errno::ESOCKTNOSUPPORT),
         net::UNIX => UnixSocket::new(unix_kind(kind, protocol)?, nonblocking),
+        net::NETLINK => NetlinkSocket::open(kind, protocol, nonblocking)?,
         _ => return Err(Errno::EAFNOSUPPORT),
     };
     Ok(ctx.process().files().add(file, close_on_exec)?.0 as usize)
@@ -66,7 +67,7 @@ pub fn sys_socketpair(ctx: &Context, domain: u32, kind: u32, protocol: u32, at: 
             let [first, second] = UnixSocket::pair(unix_kind(kind, protocol)?, nonblocking);
             install(ctx, at, [first, second], close_on_exec)
         }
-        net::INET | net::INET6 => Err(Errno::EOPNOTSUPP),
+        net::INET | net::INET6 | net::NETLINK => Err(Errno::EOPNOTSUPP),
         _ => Err(Errno::EAFNOSUPPORT),
     }
 }

@@ -133,7 +133,7 @@ syscalls! {
     38 setitimer(which: u32, new: Addr, old: Addr) = timer::sys_setitimer [partly "ITIMER_VIRTUAL and ITIMER_PROF count the time that threads do not sleep"]
     39 getpid() = identity::sys_getpid [full]
     40 sendfile(out: Fd, input: Fd, offset: Addr, count: usize) = transfer::sys_sendfile [full]
-    41 socket(domain: u32, kind: u32, protocol: u32) = socket::sys_socket [partly "AF_UNIX, AF_INET and AF_INET6; no raw sockets"]
+    41 socket(domain: u32, kind: u32, protocol: u32) = socket::sys_socket [partly "AF_UNIX, AF_INET, AF_INET6; AF_NETLINK for dumps of interfaces and addresses, without groups; no raw sockets"]
     42 connect(fd: Fd, at: Addr, length: i32) = socket::sys_connect [full]
     43 accept(fd: Fd, at: Addr, length_at: Addr) = socket::sys_accept [full]
     44 sendto(fd: Fd, at: Addr, length: usize, flags: u32, to: Addr, to_length: i32) = message::sys_sendto [full]

@@ -147,6 +147,7 @@ fn allowed(call: HostCall) -> [&'static [u32]; 2] {
         SocketBind | SocketConnect | SocketListen => [SOCKET, SOCKET_CONNECT],
         SocketSend => [SOCKET, SOCKET_SEND],
         SocketReceive | SocketName | SocketShutdown => [SOCKET, &[]],
+        NetworkRead => [SOCKET, SOCKET_OPEN],
         SocketGetOption | SocketSetOption => [SOCKET, SOCKET_OPTION],
         QuoteTarget | QuoteMake => [QUOTE, &[]],
     }

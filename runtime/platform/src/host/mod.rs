@@ -6,6 +6,7 @@
 mod errors;
 mod exitless;
 mod file;
+mod network;
 mod quote;
 mod socket;
 
@@ -19,6 +20,7 @@ use crate::boundary::HostRange;
 pub use errors::{HostError, may_fail_with};
 pub use exitless::use_ring;
 pub use file::*;
+pub use network::*;
 pub use quote::{quote_make, quote_target};
 pub use socket::*;
 

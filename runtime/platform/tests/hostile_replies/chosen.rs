@@ -34,7 +34,7 @@ pub fn check_all(main: &Arc<ThreadHandle>) {
     the_host_enters_only_where_it_was_asked_to();
 }
 
-fn reply(value: i64) -> impl FnMut(HostCall, [u64; 6]) -> i64 + Send {
+pub fn reply(value: i64) -> impl FnMut(HostCall, [u64; 6]) -> i64 + Send {
     move |_, _| value
 }
 

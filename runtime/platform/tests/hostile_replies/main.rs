@@ -12,6 +12,7 @@ mod fatal;
 mod fixed;
 mod host;
 mod machine;
+mod network;
 mod numbers;
 mod random;
 mod untrusted;
@@ -41,6 +42,7 @@ fn main() {
 fn run(_: HostFacts, main: Arc<ThreadHandle>) {
     chosen::check_all(&main);
     untrusted::check_all();
+    network::check_all();
     random::check(&main);
     fixed::check_all();
     random::check_without_edmm(&main);

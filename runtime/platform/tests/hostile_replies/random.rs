@@ -395,7 +395,7 @@ impl Caller {
     fn sockets(&mut self) {
         use HostCall::*;
         let (fd, address) = (self.fd(), [2; 28]);
-        match self.numbers.below(11) {
+        match self.numbers.below(12) {
             0 => drop(admitted(SocketOpen, socket_open(2, 1, 0))),
             1 => drop(admitted(SocketBind, socket_bind(&fd, &address))),
             2 => drop(admitted(SocketListen, socket_listen(&fd, 5))),
@@ -429,7 +429,25 @@ impl Caller {
                 }
             }
             9 => drop(admitted(SocketSetOption, socket_set_option(&fd, 1, 2, &[1; 8]))),
-            _ => drop(admitted(SocketShutdown, socket_shutdown(&fd, 1))),
+            10 => drop(admitted(SocketShutdown, socket_shutdown(&fd, 1))),
+            _ => self.network(),
+        }
+    }
+
+    fn network(&mut self) {
+        for each in admitted(HostCall::NetworkRead, network_interfaces()).unwrap_or_default() {
+            assert!(
+                (1..16).contains(&each.name.len()) && each.name.iter().all(u8::is_ascii_graphic),
+                "{each:?}"
+            );
+            assert!(
+                each.index > 0 && each.hardware.len() <= 8 && each.hardware.len() == each.broadcast.len()
+            );
+            has_no_canary(&each.name);
+        }
+        for each in admitted(HostCall::NetworkRead, network_addresses()).unwrap_or_default() {
+            assert!(each.interface > 0 && each.prefix <= if each.address.is_ipv4() { 32 } else { 128 });
+            assert!(each.other.is_none_or(|other| other.is_ipv4() == each.address.is_ipv4()));
         }
     }
 

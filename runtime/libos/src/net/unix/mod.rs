@@ -3,7 +3,7 @@
 mod connection;
 mod endpoint;
 mod name;
-mod option;
+pub(super) mod option;
 mod transfer;
 
 pub use endpoint::Endpoint;
@@ -15,7 +15,7 @@ use core::any::Any;
 use core::sync::atomic::Ordering::*;
 
 use self::option::Options;
-use super::{Incoming, Outgoing, Socket, Ucred, message};
+use super::{Incoming, Outgoing, Socket, Ucred, interface, message};
 use crate::errno::{Errno, Result};
 use crate::events::{Deadline, Events, Pollee, Poller, wait_until};
 use crate::file::{File, OpenFlags, StatusFlags};
@@ -221,7 +221,7 @@ impl File for UnixSocket {
         let bytes = match request {
             FIONREAD => self.readable_bytes()?,
             TIOCOUTQ => self.endpoint.peer().map_or(0, |peer| peer.state.lock().charged),
-            _ => return Err(Errno::ENOTTY),
+            _ => return interface::ioctl(super::UNIX, request, argument),
         };
         user_space::write_u32(Addr(argument), bytes as u32)?;
         Ok(0)
