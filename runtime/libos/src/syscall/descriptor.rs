@@ -4,6 +4,7 @@ use crate::errno::{Errno, Result};
 use crate::file::OpenFlags;
 use crate::fs::lock;
 use crate::process::{Context, Fd, Resource};
+use crate::stat::FileType;
 use crate::user_space::{self, Addr};
 use linux_raw_sys::general as raw;
 
@@ -70,10 +71,15 @@ pub fn sys_fcntl(ctx: &Context, fd: Fd, command: u32, argument: u64) -> Result<u
         raw::F_GETPIPE_SZ | raw::F_SETPIPE_SZ => super::pipe::fcntl(ctx, &file, command, argument),
         raw::F_GETOWN | raw::F_GETSIG | raw::F_GETLEASE => Ok(if command == raw::F_GETLEASE { 2 } else { 0 }),
         raw::F_SETOWN | raw::F_SETSIG => Ok(0),
+        // dnotify: notices can be taken away, of which there are none, but not asked for.
+        raw::F_NOTIFY if argument as u32 & !DN_MULTISHOT == 0 => Ok(0),
+        raw::F_NOTIFY if file.stat()?.kind != FileType::Directory => Err(Errno::ENOTDIR),
         _ => Err(Errno::EINVAL),
     }
 }
 
+/// Of F_NOTIFY: not only once.
+const DN_MULTISHOT: u32 = 0x8000_0000;
 const FIONCLEX: u32 = 0x5450;
 const FIOCLEX: u32 = 0x5451;
 const FIONBIO: u32 = 0x5421;

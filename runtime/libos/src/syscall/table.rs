@@ -156,7 +156,7 @@ syscalls! {
     61 wait4(pid: i32, status: Addr, options: u32, usage: Addr) = process::sys_wait4 [partly "resource usage is zero"]
     62 kill(pid: i32, number: u32) = signal::sys_kill [full]
     63 uname(at: Addr) = system::sys_uname [full]
-    72 fcntl(fd: Fd, command: u32, argument: u64) = descriptor::sys_fcntl [partly "no leases, no owners (F_SETOWN), no F_NOTIFY"]
+    72 fcntl(fd: Fd, command: u32, argument: u64) = descriptor::sys_fcntl [partly "no leases, no owners (F_SETOWN), no notices (F_NOTIFY)"]
     73 flock(fd: Fd, operation: u32) = lock::sys_flock [full]
     74 fsync(fd: Fd) = transfer::sys_fsync [full]
     75 fdatasync(fd: Fd) = transfer::sys_fdatasync [full]

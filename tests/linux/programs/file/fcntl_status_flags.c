@@ -22,6 +22,11 @@ int main(void) {
     SHOW(fcntl(fd, F_GETFD));
     SHOW(fcntl(fd, F_SETFD, 0));
     SHOW(fcntl(fd, F_GETFD));
+    SHOW(fcntl(fd, F_NOTIFY, 0));
+    SHOW(fcntl(fd, F_NOTIFY, DN_MULTISHOT));
+    SHOW(fcntl(fd, F_NOTIFY, DN_CREATE));
+    SHOW(fcntl(MUST(open(".", O_RDONLY)), F_NOTIFY, 0));
+    SHOW(fcntl(-1, F_NOTIFY, 0));
     SHOW(fcntl(fd, 9999));
     SHOW(fcntl(-1, F_GETFL));
     return 0;
