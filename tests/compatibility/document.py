@@ -174,6 +174,8 @@ def _failures(compared: list[Module], reasons: list[Reason]) -> str:
     for module in compared:
         for why, count in explained(module, reasons).items():
             lines.append(f"| {module.name} | {count} of {len(module.native.passed)} | {why} |")
+    if len(lines) == 4:
+        lines[2:] = ["Nothing that passes natively."]
     return "\n".join(lines) + "\n"
 
 

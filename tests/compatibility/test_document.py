@@ -27,6 +27,12 @@ def test_a_module_passes_when_all_cases_do_that_pass_natively() -> None:
     assert "## Modules that pass (1)\n\na\n" in text
 
 
+def test_without_failures_the_document_says_so() -> None:
+    text = render([Module("test_a", PASSES, None, PASSES)], [], "3.11")
+    assert "## What fails inside\n\nNothing that passes natively.\n" in text
+    assert "Nothing that passes" not in render([failing("test_b")], [REASON], "3.11")
+
+
 def test_a_failing_case_without_a_reason_is_refused() -> None:
     both_fail = Module("test_b", PASSES, None, Run("failed", {"a.one": "failed", "a.two": "failed"}))
     with pytest.raises(IncompleteError, match=r"test_b: a\.two fails inside"):
