@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,21 @@ def test_files_that_the_host_keeps_back_are_not_its_own_bytes_instead(everything
         if seed >= 5 and lies > 100:
             return
     raise AssertionError(f"only {lies} lies about files of the image")
+
+
+@pytest.mark.long
+@pytest.mark.timeout(7200)
+@pytest.mark.parametrize("platform", ["softsgx", lying.FAITHFUL])
+def test_many_lies_without_dynamic_memory(everything: Image, platform: str) -> None:
+    rounds = "60" if platform == lying.FAITHFUL else "150"
+    for seed, more in product(range(200, 220), (SHOWS, lying.PAGES, lying.EXCEPTIONS, lying.REPLIES)):
+        # Where pages are lied about, not so often and not at once, or the run is over before it began.
+        rate, after = (20, 60 + 40 * (seed - 200)) if more == lying.PAGES else (300, 60)
+        kinds = lying.BEARABLE | more
+        outcome = lying.run(
+            everything, [rounds, "4"], seed=seed, kinds=kinds, rate=rate, after=after, platform=platform
+        )
+        assert outcome.defect() is None, f"seed {seed}, kinds {kinds}: {outcome.defect()}\n{outcome.stderr[-2000:]}"
 
 
 def test_python_and_its_libraries_come_from_their_files(
