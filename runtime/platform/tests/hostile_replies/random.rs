@@ -99,6 +99,8 @@ fn scribble(seed: u64, stop: Arc<AtomicBool>) -> std::thread::JoinHandle<()> {
     std::thread::spawn(move || {
         let mut numbers = Numbers(seed.rotate_left(32));
         while !stop.load(Relaxed) {
+            // On a processor that both threads share the other one would hardly ever get the lock.
+            std::thread::yield_now();
             let _hold = HOLD.lock().unwrap();
             if TAKEN.load(SeqCst) {
                 continue;
