@@ -23,7 +23,7 @@ FREESTANDING_CRATES := casemate-enclave casemate-host casemate-quoting-enclave
 # Crates without a test harness on the host: the freestanding binaries, and the extension module, which pytest tests.
 HOST_UNTESTED := casemate-enclave casemate-quoting-enclave casemate-python
 RUNTIME := src/casemate/_runtime
-FUZZ_TARGETS := index survey manifest evidence structures verifier messages
+FUZZ_TARGETS := index survey manifest evidence structures verifier messages protected_file
 FUZZ_SECONDS ?= 60
 # What libFuzzer needs of the compiler, without a nightly one: counters, and a table of what they count.
 FUZZ_FLAGS := -Cpasses=sancov-module $(addprefix -Cllvm-args=-sanitizer-coverage-,level=4 inline-8bit-counters pc-table trace-compares) \

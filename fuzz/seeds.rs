@@ -30,13 +30,14 @@ fn main() -> std::io::Result<()> {
     };
     let program = std::fs::read(PROGRAM)?;
     let layer = layer(&program);
-    let seeds: [(&str, &[Vec<u8>]); 7] = [
+    let seeds: [(&str, &[Vec<u8>]); 8] = [
         ("index", &[index_body(&layer), layer.to_bytes()]),
         ("survey", &[program]),
         ("manifest", &[manifest::SAMPLE.into()]),
         ("evidence", &[extension(&quote(), &claims(b"a key", Some(b"nonce")))]),
         ("structures", &[image::sample(), sigstruct(), quote()]),
         ("verifier", &sound()),
+        ("protected_file", &[steps()]),
         ("messages", &messages()),
     ];
     for (target, inputs) in seeds {
@@ -47,6 +48,16 @@ fn main() -> std::io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// A file that grows, is written over, and cut off.
+fn steps() -> Vec<u8> {
+    let write = |offset: u32| {
+        let [low, middle, high, _] = offset.to_le_bytes();
+        [9, 0, 0, 0, low, middle, high, 7, 200, low, middle, high, 255, 1, 0, 0]
+    };
+    let cut = [5, 0, 16, 1, 0, 0, 0, 0, 0, 0, 0, 0, 255, 30, 0, 0];
+    [write(0), write(3000), write(500_000), cut, write(80_000)].concat()
 }
 
 /// An image with one of everything.

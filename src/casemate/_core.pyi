@@ -600,3 +600,29 @@ class SgxProcessor:
 
 def sgx_processor() -> SgxProcessor:
     """Asks the processor that this runs on."""
+
+class ProtectedFileError(ValueError):
+    """A file is no protected file, was changed, or does not belong to this key or path; the message says which."""
+
+@final
+class ProtectedFile:
+    """A file in Gramine's encrypted format (docs/formats/protected-files.md) over a file of this machine. Failures of that file are
+    `OSError`s, everything that is wrong with what is in it a `ProtectedFileError`."""
+
+    @staticmethod
+    def create(fd: int, key: bytes, path: bytes, /) -> ProtectedFile:
+        """An empty one in an empty file that is open for reading and writing. The key has 16 bytes, the path 1 to 771."""
+    @staticmethod
+    def open(fd: int, key: bytes, path: bytes | None, /) -> ProtectedFile:
+        """One that is there, of this path if one is given."""
+    @property
+    def size(self) -> int:
+        """In bytes, of what was encrypted."""
+    @property
+    def path(self) -> bytes:
+        """The path that it carries, and alone opens under."""
+    def read(self, offset: int, count: int, /) -> bytes:
+        """At most 16 MiB; fewer than `count` only for that or at the end."""
+    def write(self, offset: int, data: bytes, /) -> None:
+        """Reaches the file with `flush`, or earlier."""
+    def flush(self) -> None: ...

@@ -5,6 +5,7 @@ mod index;
 mod layers;
 mod manifest;
 mod processor;
+mod protected_file;
 mod quote;
 mod ratls;
 mod report;
@@ -38,6 +39,8 @@ mod _core {
     use super::manifest::{check_manifest, insecure_settings};
     #[pymodule_export]
     use super::processor::{SgxProcessor, sgx_processor};
+    #[pymodule_export]
+    use super::protected_file::{ProtectedFile, ProtectedFileError};
     #[pymodule_export]
     use super::quote::{
         QuoteBody, QuoteClaims, QuoteCollateral, QuoteVerificationError, parse_quote, pck_identity,

@@ -184,6 +184,53 @@ def info(
     info_command(image, json_output)
 
 
+@app.command()
+def encrypt(
+    source: Annotated[Path, typer.Argument(help="A file, or a directory of files.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where the protected files go.")],
+    key: Annotated[Path, typer.Option("--key", help="The key, as casemate key new-file-key makes it.")],
+    path: Annotated[
+        str | None, typer.Option("--path", help="What the enclave opens it as. Default: the output as it is written.")
+    ] = None,
+    json_output: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Encrypt files for an application in an enclave."""
+    from casemate.cli.files import encrypt_command
+
+    encrypt_command(source, output, key, path, json_output)
+
+
+@app.command()
+def decrypt(
+    source: Annotated[Path, typer.Argument(help="A protected file, or a directory of them.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where the plain files go.")],
+    key: Annotated[Path, typer.Option("--key", help="The key: a file of 16 bytes.")],
+    path: Annotated[
+        str | None, typer.Option("--path", help="The path it must carry. Default: one that ends in its name.")
+    ] = None,
+    any_path: Annotated[bool, typer.Option("--any-path", help="Take a file of any path.")] = False,
+    json_output: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Decrypt protected files, those of Gramine as well."""
+    from casemate.cli.files import decrypt_command
+
+    decrypt_command(source, output, key, path, any_path, json_output)
+
+
+@app.command("verify-files")
+def verify_files(
+    source: Annotated[Path, typer.Argument(help="A protected file, or a directory of them.")],
+    key: Annotated[Path, typer.Option("--key", help="The key: a file of 16 bytes.")],
+    path: Annotated[str | None, typer.Option("--path", help="As for casemate decrypt.")] = None,
+    any_path: Annotated[bool, typer.Option("--any-path", help="As for casemate decrypt.")] = False,
+    json_output: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Check every byte of protected files, and write nothing."""
+    from casemate.cli.files import verify_command
+
+    verify_command(source, key, path, any_path, json_output)
+
+
 @app.command(add_help_option=False, context_settings={"ignore_unknown_options": True})
 def run(arguments: Annotated[list[str] | None, typer.Argument(metavar="IMAGE [OPTIONS] [-- ARGS]")] = None) -> None:
     """Run a shielded image here, without a container engine and without root."""

@@ -1,4 +1,4 @@
-"""``casemate key``: signing keys."""
+"""``casemate key``: signing keys, and keys of protected files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Annotated
 
 import typer
 
-key_app = typer.Typer(name="key", help="Make and look at signing keys.", no_args_is_help=True)
+key_app = typer.Typer(
+    name="key", help="Make and look at signing keys and keys of protected files.", no_args_is_help=True
+)
 
 PassphraseFile = Annotated[
     Path | None, typer.Option("--passphrase-file", help="Read the key's passphrase from this file.")
@@ -34,6 +36,15 @@ def new(
         passphrase = _ask_twice()
     key = new_key(file, passphrase)
     print(f"{file}\n  signer    {key.mrsigner.hex()}")
+
+
+@key_app.command("new-file-key")
+def new_file_key(file: Annotated[Path, typer.Argument(help="Where the key goes; must not exist.")]) -> None:
+    """Make a key of protected files (16 random bytes) that only you can read."""
+    from casemate.files import new_file_key as make
+
+    make(file)
+    print(file)
 
 
 @key_app.command("show")

@@ -76,7 +76,7 @@ def new_key(path: Path, passphrase: bytes | None = None) -> SigningKey:
     if passphrase is not None:
         encryption = serialization.BestAvailableEncryption(passphrase)
     pem = private.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
-    _write_new(path, pem)
+    write_key_file(path, pem)
     return SigningKey(private)
 
 
@@ -170,7 +170,7 @@ def _read(path: Path) -> tuple[bytes, int]:
     return data, stat.S_IMODE(status.st_mode) if stat.S_ISREG(status.st_mode) else 0
 
 
-def _write_new(path: Path, data: bytes) -> None:
+def write_key_file(path: Path, data: bytes) -> None:
     """Creates the file exclusively: never over another one, never through a link, never readable by others."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
