@@ -90,6 +90,15 @@ impl<R: lock_api::RawMutex, S> Default for Heap<R, S> {
     }
 }
 
+/// A block as the heap knows it, which has a word in front of it. What the compiler knows of the pointer is the allocation's size: where
+/// it sees both the allocation and this, it takes a look at that word for one beyond the block, which could be anything.
+fn own(block: *mut u8) -> *mut u8 {
+    let mut own = block;
+    // SAFETY: no instruction; the compiler only forgets where the pointer came from.
+    unsafe { core::arch::asm!("/* {0} */", inout(reg) own, options(nostack, preserves_flags)) };
+    own
+}
+
 // SAFETY: dlmalloc fulfils the contract; the lock makes it one caller at a time.
 unsafe impl<R: lock_api::RawMutex, S: Source> GlobalAlloc for Heap<R, S> {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
@@ -113,13 +122,13 @@ unsafe impl<R: lock_api::RawMutex, S: Source> GlobalAlloc for Heap<R, S> {
     unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
         let mut heap = self.0.lock();
         // SAFETY: `ptr` came from `alloc` with this layout.
-        unsafe { heap.memory.free(ptr, layout.size(), layout.align()) };
+        unsafe { heap.memory.free(own(ptr), layout.size(), layout.align()) };
         heap.note(0, cost(layout.size()));
     }
     unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
         let mut heap = self.0.lock();
         // SAFETY: `ptr` came from `alloc` with this layout.
-        let found = unsafe { heap.memory.realloc(ptr, layout.size(), layout.align(), new_size) };
+        let found = unsafe { heap.memory.realloc(own(ptr), layout.size(), layout.align(), new_size) };
         if !found.is_null() {
             heap.note(cost(new_size), cost(layout.size()));
         }

@@ -1,7 +1,7 @@
-// Thirty thousand mappings with holes between them, taken away in another order, twice; and one cut into pieces by munmap.
+// Twenty-nine thousand mappings with holes between them, taken away in another order, twice; and one cut into pieces by munmap.
 #include "show.h"
 
-#define COUNT 30000L
+#define COUNT 29000L
 
 static char *at[COUNT];
 
