@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from casemate.files import decrypt, encrypt
 from casemate.loader.files import RUNTIME_DIRECTORY
 
 pytestmark = pytest.mark.engine
@@ -32,6 +33,21 @@ sys.exit({STATUS})
 """
 
 
+# What the engine mounts at /shared, and, encrypted, at /data.
+KEY = bytes(range(16))
+COPIES = """
+text = open("/shared/in").read()
+open("/data/out", "w").write(text + open("/data/sealed").read())
+print(text)
+"""
+MOUNTS = f"""
+sgx.allowed_files = ["file:/shared/"]
+fs.mounts = [{{ type = "encrypted", path = "/data", uri = "file:/data", key_name = "k" }}]
+fs.insecure__keys.k = "{KEY.hex()}"
+loader.argv = ["/usr/bin/python3", "-c", {json.dumps(COPIES)}]
+"""
+
+
 def execute(*command: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, env=env)
 
@@ -46,16 +62,19 @@ def unmount_below(place: Path) -> None:
 @pytest.fixture(scope="module")
 def archives(debian_image: str, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Archives of two shielded Debian images: ``shielded:test`` runs ``python3 -c "print('hello')"``, ``signed:test`` is signed and
-    runs `PROGRAM`."""
+    runs `PROGRAM`; ``volumes:test`` runs `COPIES`."""
     if not (RUNTIME_DIRECTORY / "casemate-host").is_file():
         pytest.skip("the runtime is not built")
     place = tmp_path_factory.mktemp("engines")
     manifest = place / "manifest.toml"
     manifest.write_text(f'loader.argv = ["/usr/bin/python3", "-c", {json.dumps(PROGRAM)}]\n')
-    shielded, signed = place / "shielded.tar", place / "signed.tar"
+    volumes_manifest = place / "volumes.toml"
+    volumes_manifest.write_text(MOUNTS)
+    shielded, signed, volumes = (place / f"{name}.tar" for name in ("shielded", "signed", "volumes"))
     for command in (
         ["build", debian_image, "-o", f"docker-archive:{shielded}:shielded:test"],
         ["build", debian_image, "-o", f"oci:{place}/unsigned:test", "--manifest", str(manifest)],
+        ["build", debian_image, "-o", f"docker-archive:{volumes}:volumes:test", "--manifest", str(volumes_manifest)],
         ["key", "new", str(place / "key.pem")],
         [
             "sign",
@@ -68,7 +87,7 @@ def archives(debian_image: str, tmp_path_factory: pytest.TempPathFactory) -> lis
     ):
         done = execute(sys.executable, "-m", "casemate", *command)
         assert done.returncode == 0, done.stderr
-    return [shielded, signed]
+    return [shielded, signed, volumes]
 
 
 @contextmanager
@@ -153,3 +172,24 @@ def test_the_signed_image_runs_in_an_enclave(
     assert (done.returncode, done.stdout) == (STATUS, "dcap 4999950000\n"), done.stderr
     assert done.stderr.count("simulation") == 1, done.stderr
     assert "to standard error\n" in done.stderr
+
+
+@pytest.mark.parametrize("engine", ["podman", "docker"])
+def test_volumes_are_the_hosts_directories_that_the_manifest_names(
+    engine: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    run: Run = request.getfixturevalue(engine)
+    shared, data = tmp_path / "shared", tmp_path / "data"
+    shared.mkdir()
+    data.mkdir()
+    (shared / "in").write_text("from the host")
+    (tmp_path / "plain").write_text(", from the owner")
+    encrypt(tmp_path / "plain", data / "sealed", KEY, "/data/sealed")
+    done = run("-v", f"{shared}:/shared", "-v", f"{data}:/data", image="volumes:test")
+    assert (done.returncode, done.stdout) == (0, "from the host\n"), done.stderr
+    assert b"owner" not in (data / "out").read_bytes()
+    decrypt(data / "out", tmp_path / "out", KEY, "/data/out")
+    assert (tmp_path / "out").read_text() == "from the host, from the owner"
+    without = run("-v", f"{data}:/data", image="volumes:test")
+    assert without.returncode == 125
+    assert "offers no directory" in without.stderr

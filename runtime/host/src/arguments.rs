@@ -238,6 +238,11 @@ fn environment_name(setting: &[u8]) -> Option<&[u8]> {
     }
 }
 
+/// The directories that a list in the bundle names, one `HOST:PATH[:ro]` after the other, each with a NUL.
+pub fn listed_volumes(list: &[u8]) -> impl Iterator<Item = Volume<'_>> {
+    list.split(|byte| *byte == 0).filter_map(|value| parse_volume(value).ok())
+}
+
 fn parse_volume(value: &[u8]) -> Result<Volume<'_>, Refusal<'_>> {
     let (rest, read_only) = match (value.strip_suffix(b":ro"), value.strip_suffix(b":rw")) {
         (Some(rest), _) => (rest, true),

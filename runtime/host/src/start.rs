@@ -12,9 +12,9 @@ use object::elf::{PF_X, PT_GNU_RELRO, PT_LOAD, ProgramHeader64};
 use object::read::elf::ProgramHeader;
 
 use crate::arena::{self, SIGNAL_STACK_SIZE, Thread};
-use crate::arguments::{Arguments, Choice, Source};
+use crate::arguments::{Arguments, Choice, Source, Volume, listed_volumes};
 use crate::boot::Boot;
-use crate::bundle::{self, join, read_small};
+use crate::bundle::{self, as_slice, join, read_small};
 use crate::image::signed_variant;
 use crate::manifest::Limits;
 use crate::report::{Text, print};
@@ -262,8 +262,11 @@ fn open_directory(name: &[u8]) -> i32 {
         .unwrap_or_else(|error| refuse!("{}: {error}", Text(name)))
 }
 
+/// Which directories a container's loader offers, see `offered_volumes` in src/casemate/image/shielded.py.
+const LISTED: &core::ffi::CStr = c"/casemate/volumes";
+
 /// Opens the image's source and the volumes; returns the volumes' names.
-fn open_files(arguments: &Arguments) -> Blob {
+fn open_files(arguments: &Arguments<'static>) -> Blob {
     let (name, by_digest) = match arguments.source {
         Source::Root(name) => (name, false),
         Source::Store(name) => (name, true),
@@ -271,13 +274,25 @@ fn open_files(arguments: &Arguments) -> Blob {
     let source = open_directory(name);
     calls::detect_openat2(source);
     calls::set_source(source, by_digest);
+    let mut offered = [None; calls::VOLUME_LIMIT];
+    let mut places = offered.iter_mut();
+    let mut offer = |volume: Volume<'static>, directory| match places.next() {
+        Some(place) if calls::add_volume(directory, volume.read_only) => *place = Some(volume),
+        _ => refuse!("too many volumes: at most {}", calls::VOLUME_LIMIT),
+    };
     for volume in arguments.volumes() {
-        if !calls::add_volume(open_directory(volume.host), volume.read_only) {
-            refuse!("too many volumes: at most 256");
+        offer(volume, open_directory(volume.host));
+    }
+    if !arguments.has_options {
+        // What is not in the container is not offered; the library OS says so.
+        for volume in listed_volumes(as_slice(read_small(LISTED))) {
+            if let Ok(directory) = bundle::with_c_string(volume.host, calls::open_directory) {
+                offer(volume, directory);
+            }
         }
     }
     let names =
-        arguments.volumes().map(|volume| [volume.inside, if volume.read_only { b":ro" } else { b"" }]);
+        offered.iter().flatten().map(|volume| [volume.inside, if volume.read_only { b":ro" } else { b"" }]);
     strings(join(names))
 }
 

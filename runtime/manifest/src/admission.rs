@@ -55,6 +55,13 @@ impl Manifest {
             MountKind::Tmpfs | MountKind::Encrypted { .. } => None,
         })
     }
+
+    /// Whether a mount at `path` is one of a directory that the host has to offer, encrypted or not.
+    pub fn takes_volume(&self, path: &str) -> bool {
+        self.mounts.iter().any(|mount| {
+            mount.path == path && matches!(mount.kind, MountKind::Host { .. } | MountKind::Encrypted { .. })
+        })
+    }
 }
 
 fn bytes(text: &String) -> Vec<u8> {

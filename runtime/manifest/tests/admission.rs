@@ -43,6 +43,8 @@ fn only_a_host_mount_admits_a_host_directory() {
     assert_eq!(manifest.host_mount("/data"), Some(("/srv", true)));
     assert_eq!(manifest.host_mount("/tmp"), None);
     assert_eq!(manifest.host_mount("/data/x"), None);
+    let takes = |path| manifest.takes_volume(path);
+    assert!(takes("/data") && !takes("/tmp") && !takes("/data/x"));
 }
 
 #[test]

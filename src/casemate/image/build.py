@@ -27,6 +27,7 @@ from casemate.image.shielded import (
     LOADER,
     Bundle,
     init_table,
+    offered_volumes,
     shielded_config,
     shielded_layer,
 )
@@ -109,7 +110,7 @@ def shield(image: SourceImage, options: BuildOptions, progress: Progress = quiet
         view = ImageView(scanned, [init_table(init)])
     index = view.index.to_bytes()
     manifest, warnings = _manifest(view, image.config, user, options, len(index))
-    bundle = Bundle(loader, enclave, index=index, manifest=manifest, init=init)
+    bundle = Bundle(loader, enclave, index=index, manifest=manifest, volumes=offered_volumes(manifest), init=init)
     layer = shielded_layer(bundle, len(image.layers) + 1)
     labels = {
         LABEL_VERSION: __version__,

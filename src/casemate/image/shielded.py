@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import struct
 from dataclasses import dataclass, field
 from typing import Any, TypeGuard
@@ -20,6 +21,8 @@ from casemate.image.tarwrite import END, header, padding
 DIRECTORY = "casemate"
 LOADER, ENCLAVE, INDEX, MANIFEST, MEASURED = "casemate-host", "enclave", "index", "manifest.json", "measured"
 INIT = "init"
+# Only where the manifest shows directories of the host: which of the container's tree the loader offers.
+VOLUMES = "volumes"
 ENTRYPOINT = f"/{DIRECTORY}/{LOADER}"
 LABEL_VERSION = "io.casemate.version"
 LABEL_MANIFEST = "io.casemate.manifest.digest"
@@ -50,6 +53,7 @@ SIGSTRUCT_FILES = (SIGSTRUCT_EDMM, SIGSTRUCT_STATIC)
 _MODES = {LOADER: 0o755, ENCLAVE: 0o755, INDEX: 0o644, MANIFEST: 0o644, MEASURED: 0o644}
 # Only where the manifest names a broker; the file index vouches for it.
 _INIT_MODE = 0o755
+_OPTIONAL_MODES = {INIT: _INIT_MODE, VOLUMES: 0o644}
 _SIGSTRUCT_BYTES, _SIGSTRUCT_MODE = 1808, 0o644
 _MEASURED = struct.Struct("<8sII32s16x")
 _MEASURED_MAGIC, _MEASURED_VERSION = b"CSMTMEAS", 1
@@ -66,6 +70,8 @@ class Bundle:
     manifest: bytes
     sigstructs: dict[str, bytes] = field(default_factory=dict)
     """By file name; none before the image is signed."""
+    volumes: bytes = b""
+    """As `offered_volumes` makes them."""
     init: bytes | None = None
     """The program that asks the broker, where the manifest names one."""
 
@@ -73,7 +79,15 @@ class Bundle:
     def from_files(cls, files: dict[str, bytes]) -> Bundle:
         """From what ``read_bundle`` read."""
         sigstructs = {name: files[name] for name in SIGSTRUCT_FILES if name in files}
-        return cls(files[LOADER], files[ENCLAVE], files[INDEX], files[MANIFEST], sigstructs, files.get(INIT))
+        return cls(
+            files[LOADER],
+            files[ENCLAVE],
+            files[INDEX],
+            files[MANIFEST],
+            sigstructs,
+            files.get(VOLUMES, b""),
+            files.get(INIT),
+        )
 
     def files(self) -> dict[str, bytes]:
         return {
@@ -84,6 +98,7 @@ class Bundle:
             MEASURED: measured_block(self.manifest),
             **self.sigstructs,
             **({INIT: self.init} if self.init is not None else {}),
+            **({VOLUMES: self.volumes} if self.volumes else {}),
         }
 
 
@@ -92,11 +107,24 @@ def measured_block(manifest: bytes) -> bytes:
     return _MEASURED.pack(_MEASURED_MAGIC, _MEASURED_VERSION, 0, hashlib.sha256(manifest).digest())
 
 
+def offered_volumes(manifest: bytes) -> bytes:
+    """For each mount of a host's directory, where it is in the container's tree and where inside: `SOURCE:PATH` or
+    `SOURCE:PATH:ro`, each with a NUL. The library OS admits what the manifest says, whatever stands here."""
+    lines = []
+    for mount in json.loads(manifest)["mounts"]:
+        if mount["type"] == "host":
+            lines.append(f"{mount['source']}:{mount['path']}" + (":ro" if mount["read_only"] else ""))
+        elif mount["type"] == "encrypted":
+            source = mount["uri"].removeprefix("file:")
+            lines.append(f"{source if source.startswith('/') else '/' + source}:{mount['path']}")
+    return b"".join(line.encode() + b"\0" for line in lines)
+
+
 def shielded_layer(bundle: Bundle, number: int) -> Layer:
     """The layer: names sorted, times and owners 0, not compressed (compressors differ between machines)."""
     pieces = [header(_entry(DIRECTORY, "dir", 0o755))]
     for name, data in sorted(bundle.files().items()):
-        mode = _INIT_MODE if name == INIT else _MODES.get(name, _SIGSTRUCT_MODE)
+        mode = _OPTIONAL_MODES.get(name, _SIGSTRUCT_MODE) if name not in _MODES else _MODES[name]
         pieces += (header(_entry(f"{DIRECTORY}/{name}", "file", mode, len(data))), data, padding(len(data)))
     pieces.append(END)
     digest = hashlib.sha256()
@@ -206,7 +234,7 @@ def _limit(name: str) -> int:
     """How many bytes a file of the shielded layer may have; -1 when there is no such file."""
     if name in SIGSTRUCT_FILES:
         return _SIGSTRUCT_BYTES
-    return MAX_FILE_BYTES if name in _MODES or name == INIT else -1
+    return MAX_FILE_BYTES if name in _MODES or name in _OPTIONAL_MODES else -1
 
 
 def init_table(init: bytes) -> LayerTable:

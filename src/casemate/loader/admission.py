@@ -47,7 +47,9 @@ def _check_variable(manifest: dict[str, Any], name: str) -> None:
 
 
 def _check_volume(manifest: dict[str, Any], volume: Volume) -> None:
-    if not any(mount["path"] == volume.inside and mount["type"] == "host" for mount in manifest["mounts"]):
+    if not any(
+        mount["path"] == volume.inside and mount["type"] in ("host", "encrypted") for mount in manifest["mounts"]
+    ):
         path = json.dumps(volume.inside)
         raise CasemateError(
             f"the image's manifest does not admit a host directory at '{volume.inside}'",

@@ -22,7 +22,7 @@ use crate::sys::{self, Errno, Reply};
 use crate::{exitless, signal, stats, thread, vdso};
 
 pub use image::set_source;
-pub use path::{add_volume, detect_openat2, open_directory};
+pub use path::{VOLUME_LIMIT, add_volume, detect_openat2, open_directory};
 pub use quote::set_service;
 
 /// Arguments of a call.

@@ -12,7 +12,7 @@ use crate::arena::{PATH_LIMIT, PathBytes, Thread};
 use crate::sys::{self, Errno, Reply};
 
 /// Most host directories in one run.
-const VOLUME_LIMIT: usize = 256;
+pub const VOLUME_LIMIT: usize = 256;
 /// Set when the kernel (before 5.6) or the container's seccomp profile has no openat2.
 static NO_OPENAT2: AtomicBool = AtomicBool::new(false);
 static VOLUME_COUNT: AtomicU32 = AtomicU32::new(0);

@@ -58,6 +58,14 @@ pub fn key(name: &[u8]) -> Option<[u8; KEY_SIZE]> {
     KEYS.lock().get(name).copied()
 }
 
+/// The key of an encrypted mount: one that was set, or one of the processor's.
+pub fn file_key(name: &[u8], seal: SealKey) -> Option<[u8; KEY_SIZE]> {
+    match PROCESSOR_KEYS.iter().find(|(known, _)| *known == name) {
+        Some(&(_, to)) => processor_key(to, seal).ok()?.try_into().ok(),
+        None => key(name),
+    }
+}
+
 /// Sets a key; `EINVAL` for a name that no key can have.
 pub fn set_key(name: &[u8], key: [u8; KEY_SIZE]) -> Result<()> {
     if !is_key_name(name) {

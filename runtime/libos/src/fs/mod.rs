@@ -6,6 +6,7 @@ pub mod cache;
 pub mod caller;
 pub mod devices;
 pub mod directory_file;
+pub mod encrypted;
 pub mod engine;
 pub mod generated;
 pub mod host_directory;

@@ -11,6 +11,7 @@ use casemate_index::Index;
 use casemate_manifest::{Manifest, MountKind};
 use casemate_platform::start::HostFacts;
 
+use super::encrypted::Folder;
 use super::host_directory::Volume;
 use super::image::{HostStorage, Image};
 use super::inode::{Inode, NewInode, NewKind};
@@ -54,7 +55,7 @@ pub fn first_view(
 
 /// Mounts what every program finds, then what the manifest names.
 fn furnish(root: &Location, manifest: &Manifest, facts: &HostFacts) -> Result<(), String> {
-    let volumes = admit_volumes(&facts.volumes, |path| manifest.host_mount(path).is_some())?;
+    let volumes = admit_volumes(&facts.volumes, |path| manifest.takes_volume(path))?;
     mount_system(root)
         .and_then(|()| {
             let seal = manifest.seal_key.unwrap_or_default();
@@ -63,28 +64,58 @@ fn furnish(root: &Location, manifest: &Manifest, facts: &HostFacts) -> Result<()
             mount_directory(root, b"/dev/attestation", inode, mount)
         })
         .map_err(|error| format!("/dev, /proc and /sys cannot be mounted: {}", error.name()))?;
+    set_insecure_keys(manifest)?;
     for entry in &manifest.mounts {
         let cannot = |error: Errno| format!("cannot mount at {}: {}", entry.path, error.name());
         match &entry.kind {
             MountKind::Tmpfs => mount_tmpfs(root, entry.path.as_bytes(), b"tmpfs").map_err(cannot)?,
-            MountKind::Encrypted { .. } => {
-                return Err(format!(
-                    "the manifest mounts an encrypted directory at {}, which this runtime cannot do yet; remove the mount",
-                    entry.path
-                ));
+            MountKind::Encrypted { uri, key_name } => {
+                let (source, seal) = (uri.trim_start_matches("file:"), manifest.seal_key.unwrap_or_default());
+                let (number, offered) = offered_for(&volumes, &entry.path, source)?;
+                let volume = Volume::new(number);
+                let mount = Mount::new(volume.device(), "9p", source.as_bytes(), offered == Access::ReadOnly);
+                Folder::new(volume, source.as_bytes(), key_name, seal)
+                    .root()
+                    .and_then(|inode| mount_volume(root, entry, inode, mount))
+                    .map_err(cannot)?;
             }
             MountKind::Host { source, read_only } => {
-                let Some((number, offered)) = volumes.get(entry.path.as_str()) else {
-                    return Err(format!(
-                        "the manifest shows the host's {source} at {path}, but the host offers no directory for it; \
-                         run with --volume {source}:{path}",
-                        path = entry.path
-                    ));
-                };
-                let read_only = *read_only || *offered == Access::ReadOnly;
-                mount_volume(root, entry, source, *number, read_only).map_err(cannot)?;
+                let (number, offered) = offered_for(&volumes, &entry.path, source)?;
+                let volume = Volume::new(number);
+                let read_only = *read_only || offered == Access::ReadOnly;
+                let mount = Mount::new(volume.device(), "9p", source.as_bytes(), read_only);
+                volume.root().and_then(|inode| mount_volume(root, entry, inode, mount)).map_err(cannot)?;
             }
         }
+    }
+    Ok(())
+}
+
+/// The volume for a mount, and how it was offered.
+fn offered_for(
+    volumes: &BTreeMap<String, (u32, Access)>,
+    path: &str,
+    source: &str,
+) -> Result<(u32, Access), String> {
+    volumes.get(path).copied().ok_or_else(|| {
+        format!(
+            "the manifest shows the host's {source} at {path}, but the host offers no directory for it; \
+             run with --volume {source}:{path}"
+        )
+    })
+}
+
+/// Sets the keys that the manifest has for all to read.
+fn set_insecure_keys(manifest: &Manifest) -> Result<(), String> {
+    for (name, digits) in &manifest.insecure_keys {
+        let mut key = [0; attestation::KEY_SIZE];
+        for (byte, pair) in key.iter_mut().zip(digits.as_bytes().chunks_exact(2)) {
+            let pair = core::str::from_utf8(pair).unwrap_or_default();
+            *byte =
+                u8::from_str_radix(pair, 16).map_err(|_| format!("the key '{name}' is not hexadecimal"))?;
+        }
+        attestation::set_key(name.as_bytes(), key)
+            .map_err(|_| format!("'{name}' (fs.insecure__keys) is no name for a key"))?;
     }
     Ok(())
 }
@@ -129,16 +160,12 @@ fn admit_volumes(
 fn mount_volume(
     root: &Location,
     entry: &casemate_manifest::Mount,
-    source: &str,
-    number: u32,
-    read_only: bool,
+    inode: Arc<dyn Inode>,
+    mount: Arc<Mount>,
 ) -> Result<()> {
-    let volume = Volume::new(number);
-    let inode = volume.root()?;
     if inode.kind() != FileType::Directory {
         return Err(Errno::ENOTDIR);
     }
-    let mount = Mount::new(volume.device(), "9p", source.as_bytes(), read_only);
     mount_directory(root, entry.path.as_bytes(), inode, mount)
 }
 

@@ -42,7 +42,7 @@ pub struct HostInode {
 }
 
 /// A status as it is shown: no devices, no set-id bits; `EIO` for what is none.
-pub(super) fn admit(stat: &HostStat, device: u64) -> Result<Stat> {
+pub(in crate::fs) fn admit(stat: &HostStat, device: u64) -> Result<Stat> {
     let kind = FileType::from_mode(stat.mode).filter(|kind| {
         !matches!(kind, FileType::CharacterDevice | FileType::BlockDevice) && stat.mode >> 16 == 0
     });
@@ -89,7 +89,18 @@ impl HostInode {
         }))
     }
 
-    fn child(&self, name: &[u8]) -> Result<Vec<u8>> {
+    /// Its path below the directory, without slashes at the ends.
+    pub(in crate::fs) fn path(&self) -> &[u8] {
+        &self.path
+    }
+
+    /// The object with this name.
+    pub(in crate::fs) fn find_child(&self, name: &[u8]) -> Result<Arc<HostInode>> {
+        HostInode::find(&self.volume, self.child(name)?)
+    }
+
+    /// The path of a name in it.
+    pub(in crate::fs) fn child(&self, name: &[u8]) -> Result<Vec<u8>> {
         if self.path.is_empty() {
             return Ok(name.to_vec());
         }
@@ -152,7 +163,7 @@ impl Inode for HostInode {
     }
 
     fn lookup(&self, name: &[u8]) -> Result<Arc<dyn Inode>> {
-        Ok(HostInode::find(&self.volume, self.child(name)?)?)
+        Ok(self.find_child(name)?)
     }
 
     fn create(&self, name: &[u8], new: &NewInode) -> Result<Arc<dyn Inode>> {

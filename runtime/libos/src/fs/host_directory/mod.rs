@@ -7,6 +7,7 @@ mod inode;
 mod listing;
 
 pub use inode::HostInode;
+pub(in crate::fs) use inode::admit;
 
 use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
@@ -43,6 +44,11 @@ impl Volume {
     /// The volume with this number.
     pub fn new(number: u32) -> Arc<Volume> {
         Arc::new(Volume { number, device: new_device(), shared: Mutex::new(BTreeMap::new()) })
+    }
+
+    /// Its number in host calls.
+    pub fn number(&self) -> u32 {
+        self.number
     }
 
     /// st_dev of what is in it.
