@@ -37,7 +37,7 @@ class Image:
         return done.stdout
 
 
-def make_image(directory: Path, key: str) -> Image:
+def make_image(directory: Path, key: str, key_name: str = "k") -> Image:
     if shutil.which("gcc") is None or not (RUNTIME_DIRECTORY / "casemate-host").is_file():
         pytest.skip("gcc or the runtime is not there")
     image = Image(directory / "root", directory / "bundle")
@@ -46,7 +46,7 @@ def make_image(directory: Path, key: str) -> Image:
     command = ["gcc", "-O1", "-static-pie", "-fPIE", "-pthread", str(SOURCE), "-o", str(image.root / "bin/files")]
     subprocess.run(command, check=True)
     manifest = directory / "manifest.toml"
-    mount = '{ type = "encrypted", path = "/data", uri = "file:/srv/data", key_name = "k" }'
+    mount = f'{{ type = "encrypted", path = "/data", uri = "file:/srv/data", key_name = "{key_name}" }}'
     manifest.write_text(f'libos.entrypoint = "/bin/files"\nsgx.enclave_size = "2G"\nfs.mounts = [{mount}]\n{key}\n')
     shielded = f"oci:{directory}/shielded:test"
     built = casemate("build", f"dir:{image.root}", "-o", shielded, "--manifest", str(manifest), "--insecure-args")
@@ -173,6 +173,28 @@ def test_without_a_key_nothing_is_read_or_made_and_names_are_seen(
     assert lines[2:5] == [".", "..", "secret"]
     assert lines[-1].startswith("secret: read, 5000 bytes, size 5000, sum ")
     assert os.listdir(data) == ["secret"]
+
+
+def test_what_the_format_cannot_have_is_refused(image: Image, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    lines = image.run("direct", tmp_path / "data", "refused").splitlines()
+    assert [line.rpartition(" ")[2] for line in lines[:4]] == ["EPERM", "EPERM", "EPERM", "EXDEV"]
+    assert lines[4:] == [".", "..", "a", "d"]
+
+
+@pytest.mark.parametrize("key_name", ["_sgx_mrenclave", "_sgx_mrsigner"])
+def test_a_sealing_key_opens_what_the_same_enclave_wrote(
+    key_name: str, image: Image, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    place = tmp_path_factory.mktemp("sealed")
+    sealed, data = make_image(place, "", key_name), place / "data"
+    data.mkdir()
+    written = sealed.run("softsgx", data)
+    shown = [line for line in written.splitlines() if line.startswith("t: ")]
+    assert sealed.run("softsgx", data, "show", "t").splitlines() == shown
+    # Another enclave, and one that is none and has no such key.
+    assert image.run("softsgx", data, "show", "t").startswith("t: EIO")
+    assert sealed.run("direct", data, "show", "t").startswith("t: EACCES")
 
 
 def test_a_mount_without_a_volume_is_said(image: Image) -> None:

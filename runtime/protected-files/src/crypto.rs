@@ -17,7 +17,7 @@ pub struct FileKey(pub [u8; 16]);
 /// What a parent keeps of a node: its key and its MAC.
 #[derive(Clone, Copy, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
-pub struct Seal {
+pub(crate) struct Seal {
     /// The node's key.
     pub(crate) key: [u8; 16],
     /// The GCM tag.

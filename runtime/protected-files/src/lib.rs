@@ -24,7 +24,7 @@ mod nodes;
 mod recovery;
 mod storage;
 
-pub use crypto::{FileKey, Seal};
+pub use crypto::FileKey;
 pub use file::ProtectedFile;
 pub use layout::{HEAD_SIZE, MAX_SIZE, NODE_SIZE, Node, nodes_of};
 pub use metadata::MAX_PATH;

@@ -51,7 +51,7 @@ SIGSTRUCT_EDMM, SIGSTRUCT_STATIC = "sigstruct.edmm", "sigstruct.static"
 SIGSTRUCT_FILES = (SIGSTRUCT_EDMM, SIGSTRUCT_STATIC)
 
 _MODES = {LOADER: 0o755, ENCLAVE: 0o755, INDEX: 0o644, MANIFEST: 0o644, MEASURED: 0o644}
-# Only where the manifest names a broker; the file index vouches for it.
+# Of the first, which is there where the manifest names a broker, the file index vouches.
 _INIT_MODE = 0o755
 _OPTIONAL_MODES = {INIT: _INIT_MODE, VOLUMES: 0o644}
 _SIGSTRUCT_BYTES, _SIGSTRUCT_MODE = 1808, 0o644
@@ -124,7 +124,7 @@ def shielded_layer(bundle: Bundle, number: int) -> Layer:
     """The layer: names sorted, times and owners 0, not compressed (compressors differ between machines)."""
     pieces = [header(_entry(DIRECTORY, "dir", 0o755))]
     for name, data in sorted(bundle.files().items()):
-        mode = _OPTIONAL_MODES.get(name, _SIGSTRUCT_MODE) if name not in _MODES else _MODES[name]
+        mode = (_MODES | _OPTIONAL_MODES).get(name, _SIGSTRUCT_MODE)
         pieces += (header(_entry(f"{DIRECTORY}/{name}", "file", mode, len(data))), data, padding(len(data)))
     pieces.append(END)
     digest = hashlib.sha256()

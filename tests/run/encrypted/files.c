@@ -140,6 +140,17 @@ static void listing(void) {
     for (int i = 0; i < count; i++) printf("%s\n", found[i]);
 }
 
+// What an ordinary directory would do.
+static void refused(void) {
+    close(open("a", O_RDWR | O_CREAT, 0600));
+    mkdir("d", 0700);
+    SAY(symlink("a", "l"));
+    SAY(link("a", "h"));
+    SAY(mkfifo("f", 0600));
+    SAY(rename("d", "e"));
+    listing();
+}
+
 int main(int argc, char **argv) {
     for (unsigned i = 0; i < sizeof data; i++) data[i] = i * i >> 7;
     if (argc < 2 || chdir(argv[1]) < 0) return 2;
@@ -157,6 +168,10 @@ int main(int argc, char **argv) {
         SAY(write(fd, key, 16));
         close(fd);
         show("secret");
+        return 0;
+    }
+    if (argc > 2 && !strcmp(argv[2], "refused")) {
+        refused();
         return 0;
     }
     contents();

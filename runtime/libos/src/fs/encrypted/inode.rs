@@ -139,8 +139,8 @@ impl Inode for EncryptedInode {
             return Err(Errno::ENXIO);
         }
         let sealed = self.sealed()?;
-        if flags.writable() && !sealed.is_writable() {
-            return Err(Errno::EACCES);
+        if flags.writable() {
+            sealed.check_writable()?;
         }
         Ok(EncryptedFile::open(at.clone(), sealed, self.folder.volume.device(), flags))
     }

@@ -72,8 +72,9 @@ impl Sealed {
         }
     }
 
-    pub(super) fn is_writable(&self) -> bool {
-        self.writable
+    /// `EACCES` when the host does not let us write it.
+    pub(super) fn check_writable(&self) -> Result<()> {
+        if self.writable { Ok(()) } else { Err(Errno::EACCES) }
     }
 
     /// Does something with the file while nobody else does.
@@ -112,6 +113,7 @@ impl Sealed {
     }
 
     pub(super) fn set_size(&self, size: u64) -> Result<()> {
+        self.check_writable()?;
         self.with(|file| {
             file.set_size(size)?;
             file.flush()
@@ -122,10 +124,17 @@ impl Sealed {
         self.with(|file| if size > file.size() { file.set_size(size) } else { Ok(()) })
     }
 
+    /// Makes it the file of another path; of its own still when that fails.
     pub(super) fn set_path(&self, path: &[u8]) -> Result<()> {
+        self.check_writable()?;
         self.with(|file| {
+            let own = file.path().to_vec();
             file.set_path(path)?;
-            file.flush()
+            let flushed = file.flush();
+            if flushed.is_err() {
+                file.set_path(&own)?;
+            }
+            flushed
         })
     }
 
